@@ -53,7 +53,7 @@ from harness.training.batches import batches
 from harness.training.loop import train
 from harness.training.precision import tf32
 from harness.trials.worker import die_with_parent
-from search_spaces.generators import WARP, of_kind
+from search_spaces.generators import WARP, generator_of_kind
 
 ROOT = Path(__file__).parent.parent
 STUDY = "plain"  # as benchmarks.plain_loop calls it
@@ -178,9 +178,9 @@ def trials_of(runs: Path) -> dict[str, Any]:
 
 def rates(part: Part) -> None:
     scene = part.scene
-    for netG in (scene.trial.netG, of_kind(scene.trial.netG, WARP)):
+    for netG in (scene.trial.netG, generator_of_kind(scene.trial.netG, WARP)):
         for perceptual in scene.perceptual:
-            same = dataclasses.replace(scene, trial=scene.trial.but({"netG": netG}))
+            same = dataclasses.replace(scene, trial=scene.trial.updated({"netG": netG}))
             kind = {"netG": netG, "perceptual": perceptual}
             for way in ("reference", *PRECISIONS):
                 guarded(partial(rate_of, same, way, perceptual), **kind, way=way)
@@ -228,7 +228,7 @@ def count(scene: Scene, perceptual: bool) -> None:
 
 def loop(part: Part) -> None:
     scene = part.scene
-    settings = scene.trial.but({"steps": scene.steps, "rungs": (scene.steps,)})
+    settings = scene.trial.updated({"steps": scene.steps, "rungs": (scene.steps,)})
     for precision in PRECISIONS[:2]:
         for perceptual in scene.perceptual:
 

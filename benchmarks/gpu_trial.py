@@ -74,7 +74,7 @@ def standard(root: Path) -> Scene:
 
 def rehearsal(root: Path) -> Scene:
     """As small as the same code can be run."""
-    small = QUICK.but(
+    small = QUICK.updated(
         {
             "ndf": 4,
             "steps": 2,
@@ -120,7 +120,7 @@ def build(
     scene: Scene, precision: str, perceptual: bool, seed: int = 0
 ) -> tuple[Pix2Pix, tuple[NetWeights, NetWeights], Batches]:
     """A training on random pictures: its model, its initial weights, its batches."""
-    settings = scene.trial.but({"precision": precision})
+    settings = scene.trial.updated({"precision": precision})
     params = WITH_PERCEPTUAL if perceptual else PARAMS
     vgg = looked_through(settings, GPU) if perceptual else None
     nets = (

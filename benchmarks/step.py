@@ -33,7 +33,7 @@ from harness.training.checkpoints import state_of
 from harness.training.cuda_graph import CapturedStep
 from harness.training.fast_convolutions import Conv2d, ConvTranspose2d, ToOneChannel
 from harness.training.feature_cache import MOST_BYTES, TargetFeatures
-from harness.training.inputs import Copied
+from harness.training.inputs import CopiedInputs
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import Features, PerceptualLoss
@@ -72,7 +72,7 @@ def plain_perceptual(term: PerceptualLoss) -> Callable[[Tensor, Tensor], Tensor]
         return kept
 
     def loss(restored: Tensor, original: Tensor) -> Tensor:
-        restored, original = term.looked_at(restored, original)
+        restored, original = term.random_window(restored, original)
         with torch.no_grad():
             goal = features(original)
         pairs = zip(features(restored), goal, term.layer_weights.values(), strict=True)
@@ -152,7 +152,7 @@ def our_step(
     step: Pix2Pix | CapturedStep = model
     if captured:
         a, b = batch(settings, device)
-        step = CapturedStep.capture(model, Copied(Batch(a, b, wanted(b))))
+        step = CapturedStep.capture(model, CopiedInputs(Batch(a, b, wanted(b))))
         step.restart(*initial, params)
     return lambda a, b: step.step(a, b, wanted(b))
 
@@ -185,14 +185,14 @@ def beside(
     Raises:
         SystemExit: a variant differs by more than its tolerance.
     """
-    settings = settings.but({"dropout": False})
+    settings = settings.updated({"dropout": False})
     on_gpu = torch.device(device).type == "cuda"
     variants: dict[str, Callable[[], Step]] = {
         "reference": partial(reference_step, settings, device, perceptual)
     }
     for captured in (False, True) if on_gpu else (False,):
         for precision in MOST_APART if on_gpu else ("float32", "bfloat16"):
-            chosen = settings.but({"precision": precision})
+            chosen = settings.updated({"precision": precision})
             name = f"graph {precision}" if captured else precision
             variants[name] = partial(our_step, chosen, device, captured, perceptual)
     plain = batch(settings, device)

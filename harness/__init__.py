@@ -1,17 +1,17 @@
 """Finds the pix2pix settings that remove the blur around retouched regions.
 
-What a program of yours may use, the same as the commands use:
+The public Python API, which the commands use as well:
 
-- `SearchConfig`: what to search for, as the options of `harness search`;
-- `find_settings(config)`: the search; returns a `SearchOutcome`;
-- `read_study(run_dir, name)`: a study's record, an `optuna.Study`, also while it is searched;
-- `trials_frame(study)`: its trials as a pandas table;
-- `best_configuration(study, trial)`: what `best.yaml` holds, as a dict;
-- `write_report(study, file, lang, panels)`: the HTML report;
-- `HarnessError` and its kinds `UserInputError` and `SearchFailedError`: every failure with a known
-  cause, its message one sentence.
+- `SearchConfig`: the options of `harness search`, as fields;
+- `find_settings(config)`: run the search; returns a `SearchOutcome`;
+- `read_study(run_dir, name)`: a study's record as an `optuna.Study`, also while a search runs;
+- `trials_frame(study)`: its trials as a pandas DataFrame;
+- `best_configuration(study, trial)`: the content of `best.yaml`, as a dict;
+- `write_report(study, file, lang, panels)`: write the HTML report;
+- `HarnessError` and its subclasses `UserInputError` and `SearchFailedError`: every failure with a
+  known cause; its message is one sentence.
 
-A name is imported when it is first used, so that `import harness` costs nothing.
+Names are imported on first use, so that `import harness` is fast.
 """
 
 from importlib import import_module
@@ -45,7 +45,7 @@ __all__ = [
     "write_report",
 ]
 
-_HOMES = {
+_MODULES = {
     "HarnessError": "harness.errors",
     "SearchConfig": "harness.config.settings",
     "SearchFailedError": "harness.errors",
@@ -60,8 +60,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'harness' has no attribute {name!r}")
 
 

@@ -6,17 +6,17 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# The words of CUDA, of its libraries, which report a failed cublasCreate as not initialised, and of
-# PyTorch's allocator for the CPU.
-NO_MEMORY = re.compile(
+# Messages of CUDA and its libraries (cuBLAS reports a failed cublasCreate as not initialised), and
+# of PyTorch's CPU allocator.
+OUT_OF_MEMORY = re.compile(
     r"out of memory|_ALLOC(ATION)?_FAILED|CUBLAS_STATUS_NOT_INITIALIZED|DefaultCPUAllocator"
 )
 GPU_ERROR = re.compile("(CUDA|cuDNN)( driver)? error")
-FULL = ("database or disk is full", "PytorchStreamWriter failed writing")
+DISK_FULL = ("database or disk is full", "PytorchStreamWriter failed writing")
 
 
 class HarnessError(Exception):
-    """A failure with a known cause; `exit_code` is the exit code of the command line."""
+    """A failure with a known cause; `exit_code` is the exit code of the command."""
 
     exit_code = 1
 
@@ -46,15 +46,15 @@ class DivergedError(HarnessError):
 
 
 @contextmanager
-def as_user_input_error(*kinds: type[Exception]) -> Iterator[None]:
-    """Re-raise exceptions of these types as `UserInputError`: their messages suit the user.
+def as_user_input_error(*types: type[Exception]) -> Iterator[None]:
+    """Re-raise exceptions of these types as `UserInputError`; their messages are fit for the user.
 
     Raises:
         UserInputError: with the message of the exception.
     """
     try:
         yield
-    except kinds as error:
+    except types as error:
         raise UserInputError(str(error)) from error
 
 
@@ -71,31 +71,31 @@ def disk_full(error: BaseException) -> bool:
         if isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
         # SQLite and PyTorch raise their own types for it.
-        if any(message in str(each) for message in FULL):
+        if any(message in str(each) for message in DISK_FULL):
             return True
     return False
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception, or one of its causes, is due to a lack of memory, also of a GPU."""
+    """Whether an exception, or one of its causes, is due to a lack of CPU or GPU memory."""
     return any(
         isinstance(each, MemoryError)
         or type(each).__name__ == "OutOfMemoryError"
-        or NO_MEMORY.search(str(each)) is not None
+        or OUT_OF_MEMORY.search(str(each)) is not None
         for each in causes(error)
     )
 
 
 def is_gpu_error(error: BaseException) -> bool:
-    """Whether CUDA, or a library of it, failed otherwise than for lack of memory.
+    """Whether CUDA, or one of its libraries, failed for a reason other than lack of memory.
 
-    After an illegal access or a failed assertion every further call of the process fails too; what
-    another program printed of its own is no such error.
+    After an illegal access or a failed assertion, every further CUDA call of the process fails too.
+    A `HarnessError` does not count: it may quote the CUDA error of an external program.
     """
     if isinstance(error, HarnessError):
         return False
-    found = any(GPU_ERROR.search(str(each)) for each in causes(error))
-    return found and not is_out_of_memory(error)
+    is_cuda_error = any(GPU_ERROR.search(str(each)) for each in causes(error))
+    return is_cuda_error and not is_out_of_memory(error)
 
 
 def full_disk() -> OSError:
@@ -104,7 +104,7 @@ def full_disk() -> OSError:
 
 
 def quantity(count: int, noun: str) -> str:
-    """So many things: `1 pair`, `12 pairs`; for packages that must not import those of reports."""
+    """A count with its noun: `1 pair`, `12 pairs`; for packages that must not import `reports`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
@@ -116,8 +116,8 @@ UNSAFE = re.compile(
 
 
 def printable(text: object) -> str:
-    """The text with all characters that could control a terminal escaped, as `\\x1b`."""
-    return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+    """The text with all characters that could control a terminal escaped: `\\x1b`."""
+    return UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), str(text))
 
 
 def inline(text: object) -> str:

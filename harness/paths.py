@@ -1,4 +1,4 @@
-"""Names of all files in run folders and training folders, and safe ways to write them."""
+"""The names of all files in run folders and training folders, and how to write them safely."""
 
 import hashlib
 import re
@@ -16,13 +16,13 @@ from harness.errors import UserInputError
 from reports.record.names import OTHER_WARM_START, WARM_START, trial_name
 
 
-class Below:
-    """An attribute of a class with a `folder`: the path of this name in it."""
+class ChildPath:
+    """A class attribute that is the path of `name` in the instance's `folder`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, owner: Any, kind: type) -> Path:
+    def __get__(self, owner: Any, owner_type: type) -> Path:
         return Path(owner.folder, self.name)
 
 
@@ -32,12 +32,12 @@ class RunPaths:
 
     root: Path
 
-    optuna_db = Below("optuna.db")
-    mlflow_db = Below("mlflow.db")
-    mlflow_artifacts = Below("mlflow-artifacts")
-    mlflow_log = Below("mlflow-server.log")  # of the server of `harness ui`
-    made_pairs = Below("made-pairs")  # of `--originals`, a folder for each set of portraits
-    opening_lock = Below(".opening.lock")  # only one process at a time may create a database
+    optuna_db = ChildPath("optuna.db")
+    mlflow_db = ChildPath("mlflow.db")
+    mlflow_artifacts = ChildPath("mlflow-artifacts")
+    mlflow_log = ChildPath("mlflow-server.log")  # of the server that `harness ui` starts
+    made_pairs = ChildPath("made-pairs")  # made by `--originals`, a folder per set of portraits
+    opening_lock = ChildPath(".opening.lock")  # only one process at a time may create a database
 
     @property
     def folder(self) -> Path:
@@ -57,19 +57,19 @@ class StudyPaths:
 
     folder: Path
 
-    owner = Below("study.json")  # the identity of its study, since names need not be unique
-    best_yaml = Below("best.yaml")
-    report_html = Below("report.html")
-    panels = Below("panels")
-    checkpoints = Below("checkpoints")
-    outbox = Below("mlflow-outbox")  # entries that are not yet delivered to MLflow
-    driver_log = Below("driver.log")
-    lock = Below("driver.lock")
-    driver = Below("driver.json")  # the driver that has the lock: its host and process id
+    owner = ChildPath("study.json")  # identifies the folder's study, since names need not be unique
+    best_yaml = ChildPath("best.yaml")
+    report_html = ChildPath("report.html")
+    panels = ChildPath("panels")
+    checkpoints = ChildPath("checkpoints")
+    outbox = ChildPath("mlflow-outbox")  # entries that are not yet delivered to MLflow
+    driver_log = ChildPath("driver.log")
+    lock = ChildPath("driver.lock")
+    driver = ChildPath("driver.json")  # the driver that has the lock: its host and process id
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The results of a study in this folder, without the files of its drivers."""
+        """The result files of a study in this folder, without those of its drivers."""
         results = (self.owner, self.best_yaml, self.report_html, self.panels, self.checkpoints)
         return (*results, self.external.folder, self.outbox)
 
@@ -95,7 +95,11 @@ class StudyPaths:
         return self.panels / f"{trial_name(trial)}.png"
 
     def warm_start_panel(self, other: bool = False) -> Path:
-        """The panel of the shared warm start, or of that of the other kind of generator."""
+        """The panel of the shared warm start.
+
+        Args:
+            other: that of the other kind of generator, in a study that has both.
+        """
         return self.panels / f"{OTHER_WARM_START if other else WARM_START}.png"
 
 
@@ -105,7 +109,7 @@ class ExternalPaths:
 
     folder: Path
 
-    pairs = Below("pairs")  # the training pairs, side by side with A retouched, in train/
+    pairs = ChildPath("pairs")  # training pairs side by side, A retouched, in its folder train/
 
     def inputs(self, stage: str) -> Path:
         """The retouched pictures that trials of this stage are scored on."""
@@ -120,31 +124,31 @@ class WarmStartPaths:
     """The shared warm start: checkpoints that pix2pix's `--continue_train` can read.
 
     Attributes:
-        other: whether these are of the other kind of generator, in a study that has both.
+        other: whether these belong to the other kind of generator, in a study that has both.
     """
 
     folder: Path
     other: bool = False
 
     @property
-    def of_other(self) -> "WarmStartPaths":
+    def other_kind(self) -> "WarmStartPaths":
         return WarmStartPaths(self.folder, other=True)
 
     @property
-    def mark(self) -> str:
+    def suffix(self) -> str:
         return "_warp" if self.other else ""
 
     @property
     def generator(self) -> Path:
-        return self.folder / f"latest_net_G{self.mark}.pth"
+        return self.folder / f"latest_net_G{self.suffix}.pth"
 
     @property
-    def aside(self) -> Path:
+    def damaged(self) -> Path:
         """The folder that a damaged warm start is moved to."""
         return self.folder.with_name(f"{self.folder.name}.damaged")
 
     def discriminator(self, n_layers_D: int, gan_mode: str) -> Path:
-        return self.folder / f"latest_net_D_{n_layers_D}_{gan_mode}{self.mark}.pth"
+        return self.folder / f"latest_net_D_{n_layers_D}_{gan_mode}{self.suffix}.pth"
 
 
 @dataclass(frozen=True)
@@ -153,13 +157,18 @@ class TrainingPaths:
 
     folder: Path
 
-    settings = Below("training.yaml")  # only a training with the same ones may be resumed
-    lock = Below(".lock")
-    outbox = Below("mlflow-outbox")  # entries that are not yet delivered to MLflow
+    settings = ChildPath("training.yaml")  # a training is resumed only with the same settings
+    lock = ChildPath(".lock")
+    outbox = ChildPath("mlflow-outbox")  # entries that are not yet delivered to MLflow
 
-    def stage(self, number: int, of: int) -> "TrainingStagePaths":
-        """The folder of a stage; the training's own if there is only one. `number`: from 1."""
-        return TrainingStagePaths(self.folder if of == 1 else self.folder / f"stage{number}")
+    def stage(self, number: int, count: int) -> "TrainingStagePaths":
+        """The files of one stage, in the training's own folder if it is the only one.
+
+        Args:
+            number: counted from 1.
+            count: number of stages.
+        """
+        return TrainingStagePaths(self.folder if count == 1 else self.folder / f"stage{number}")
 
 
 @dataclass(frozen=True)
@@ -168,11 +177,11 @@ class TrainingStagePaths:
 
     folder: Path
 
-    state = Below("state.pt")  # from which a stopped or killed training is resumed
-    history = Below("history.csv")
+    state = ChildPath("state.pt")  # a stopped or killed training is resumed from it
+    history = ChildPath("history.csv")
 
     def net(self, epoch: int | str, network: str) -> Path:
-        """`latest_net_G.pth`, `100_net_D.pth`. `network`: G or D."""
+        """A checkpoint: `latest_net_G.pth`, `100_net_D.pth`. `network`: G or D."""
         return self.folder / f"{epoch}_net_{network}.pth"
 
     def panel(self, epoch: int) -> Path:
@@ -180,7 +189,7 @@ class TrainingStagePaths:
 
 
 def lock_beside(database: Path, study: str) -> Path:
-    """The lock of one study in a SQLite file, next to it so that all its drivers find it."""
+    """The lock file of a study in a SQLite database, next to it so that all drivers find it."""
     file = database.resolve()
     digest = hashlib.sha256(f"{file.name}\n{study}".encode()).hexdigest()[:16]
     return file.with_name(f".study-{digest}.lock")
@@ -190,59 +199,59 @@ def safe_name(name: str, reserved: Collection[str]) -> str:
     """A folder name for a study: its name if that is valid and not reserved, else one with a hash.
 
     Args:
-        reserved: in lower case, since some file systems ignore case.
+        reserved: names in lower case, since some file systems ignore case.
     """
-    plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80]
-    if plain == name and plain.casefold() not in reserved:
-        return plain
-    return f"{plain or 'study'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    sanitized = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80]
+    if sanitized == name and sanitized.casefold() not in reserved:
+        return sanitized
+    return f"{sanitized or 'study'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def left_aside(folder: Path) -> list[Path]:
-    """Temporary files that interrupted `write_aside` calls left below a folder.
+def leftover_temporaries(folder: Path) -> list[Path]:
+    """Temporary files that interrupted `replace_atomically` calls left below a folder.
 
-    Not other programs' .tmp files.
+    Other programs' .tmp files are not included.
     """
-    ours = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
+    our_names = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
     return [
         file
         for file in folder.rglob(".*.tmp")
-        if ours.fullmatch(file.name) and file.is_file() and not file.is_symlink()
+        if our_names.fullmatch(file.name) and file.is_file() and not file.is_symlink()
     ]
 
 
 @contextmanager
-def write_aside(path: Path) -> Iterator[Path]:
+def replace_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path next to `path`; rename it to `path` if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = aside_of(path)
+    temporary = temporary_path(path)
     try:
-        yield aside
-        aside.replace(path)
+        yield temporary
+        temporary.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file by `write_aside`; a text as UTF-8, and escaped where it cannot be that."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file atomically. Text becomes UTF-8, with what cannot be encoded escaped."""
     body = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
-    with write_aside(path) as aside:
-        aside.write_bytes(body)
+    with replace_atomically(path) as temporary:
+        temporary.write_bytes(body)
 
 
-def aside_of(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """A temporary name next to `path`, unique across processes and containers.
 
-    `left_aside` finds it. Long names are cut, since file systems limit their length.
+    `leftover_temporaries` finds such files. Long names are cut, since file systems limit them.
     """
     return path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.tmp")
 
 
 def check_writable(folder: Path, option: str) -> None:
-    """Refuse a folder that cannot be written, without creating it.
+    """Reject a folder that cannot be written, without creating it.
 
     Raises:
-        UserInputError: it cannot be written; the message names the option for another folder.
+        UserInputError: it cannot be written; the message names the option to choose another.
     """
     if why := why_not_writable(folder):
         raise UserInputError(
@@ -251,16 +260,16 @@ def check_writable(folder: Path, option: str) -> None:
 
 
 def check_run_dir(folder: Path) -> None:
-    """Refuse a run folder that cannot be written, or whose databases could not be addressed.
+    """Reject a run folder that cannot be written, or whose path cannot be part of a database URL.
 
     Raises:
-        UserInputError: it is unfit.
+        UserInputError: the message has the reason.
     """
-    if why := unfit_to_run_in(folder):
+    if why := why_not_a_run_dir(folder):
         raise UserInputError(f"{why}: choose another with --run-dir DIR.")
 
 
-def unfit_to_run_in(folder: Path) -> str:
+def why_not_a_run_dir(folder: Path) -> str:
     """Why a folder cannot be a run folder; "" if it can."""
     if why := why_not_writable(folder):
         return f"The folder {folder} cannot be written ({why})"
@@ -273,10 +282,11 @@ def unfit_to_run_in(folder: Path) -> str:
 
 
 def check_file(file: Path, option: str = "") -> None:
-    """Refuse a file that cannot be written, without creating it or its folder.
+    """Reject a file that cannot be written, without creating it or its folder.
 
     Raises:
-        UserInputError: it cannot be written; the message names the option, if any, for another.
+        UserInputError: it cannot be written; the message names the option, if any, to choose
+            another.
     """
     why = "it is a folder" if file.is_dir() else why_not_writable(file.absolute().parent)
     if why:
@@ -287,15 +297,15 @@ def check_file(file: Path, option: str = "") -> None:
 def why_not_writable(folder: Path) -> str:
     """Why a folder cannot be created or written; "" if it can."""
     try:
-        # Only a real attempt is reliable: permissions are not enough for special file systems.
-        tempfile.TemporaryDirectory(dir=nearest(folder)).cleanup()
+        # Only an attempt is reliable: on special file systems, permissions do not tell.
+        tempfile.TemporaryDirectory(dir=existing_ancestor(folder)).cleanup()
     except OSError as error:
         return error.strerror or type(error).__name__
     return ""
 
 
-def nearest(folder: Path) -> Path:
-    """The folder, or its closest parent that exists."""
+def existing_ancestor(folder: Path) -> Path:
+    """The folder itself if it exists, else its closest ancestor that does."""
     folder = folder.absolute()
     while not folder.exists():
         folder = folder.parent
@@ -303,13 +313,13 @@ def nearest(folder: Path) -> Path:
 
 
 @contextmanager
-def sole_writer(folder: Path, lock: Path, doing: str, option: str = "--out") -> Iterator[None]:
+def sole_writer(folder: Path, lock: Path, activity: str, option: str = "--out") -> Iterator[None]:
     """Lock a folder while the block runs; the system releases the lock if the process dies.
 
     Args:
-        lock: a file in the folder or beside it; the folder that it is in is created.
-        doing: the activity for the error message, such as "training".
-        option: the option that chooses the folder.
+        lock: a file in the folder or next to it; its parent folder is created.
+        activity: what the other process does, for the error message: "training".
+        option: the option that chooses the folder, for the error message.
 
     Raises:
         UserInputError: another process has the lock.
@@ -323,6 +333,6 @@ def sole_writer(folder: Path, lock: Path, doing: str, option: str = "--out") -> 
                 lock.unlink(missing_ok=True)
     except Timeout:
         raise UserInputError(
-            f"Another process is {doing} in {folder}: wait for it, stop it, or choose another "
+            f"Another process is {activity} in {folder}: wait for it, stop it, or choose another "
             f"folder with {option} DIR."
         ) from None

@@ -15,13 +15,13 @@ from objectives.score import (
     Goal,
     NothingToScoreError,
     Objective,
-    OwnObjectiveError,
     Reference,
     Score,
     Scorer,
+    UserObjectiveError,
 )
 
-# The LPIPS network of each.
+# The LPIPS network of each built-in objective.
 BUILT_IN: dict[str, Net] = {
     "boundary_sharpness": "alex",
     "boundary_sharpness_vgg": "vgg",
@@ -30,9 +30,9 @@ BUILT_IN: dict[str, Net] = {
 
 
 def load_objective(name: str, weights: str, device: str) -> Objective:
-    """A built-in objective, or the result of `factory(weights=..., device=...)` of a module.
+    """A built-in objective, or what a module's `factory(weights=..., device=...)` returns.
 
-    Modules are also searched for in the current folder.
+    Modules are looked up in the current folder, too.
 
     Args:
         name: one of `BUILT_IN`, or "package.module:factory".
@@ -64,54 +64,54 @@ def load_objective(name: str, weights: str, device: str) -> Objective:
     if not callable(factory):
         raise ValueError(f"--objective {name}: {module_name} has no callable {factory_name}.")
     try:
-        made = factory(weights=weights, device=device)
+        objective = factory(weights=weights, device=device)
     except Exception as error:  # whatever the user's own factory raises
         raise ValueError(
             f"--objective {name}: {factory_name} failed ({first_line(error)}); it is called with "
             "weights= and device=."
         ) from error
-    return OwnObjective(name, checked(name, made))
+    return UserObjective(name, validate_objective(name, objective))
 
 
-class OwnObjective(Objective):
-    """An objective of the user's own, whose results are checked.
+class UserObjective(Objective):
+    """A user's own objective, whose results are validated.
 
-    Its scorers raise `OwnObjectiveError` where the user's code fails, or returns something other
-    than a score with one row per picture.
+    Its scorers raise `UserObjectiveError` if the user's code fails, or returns something other than
+    a score with one row per picture.
     """
 
-    def __init__(self, option: str, made: Objective) -> None:
+    def __init__(self, option: str, objective: Objective) -> None:
         self.option = option
-        self.made = made
-        self.name, self.direction = made.name, made.direction
-        self.value_range, self.weights = made.value_range, made.weights
+        self.objective = objective
+        self.name, self.direction = objective.name, objective.direction
+        self.value_range, self.weights = objective.value_range, objective.weights
 
     def against(self, reference: Reference) -> Scorer:
-        score = self.calling(self.made.against)(reference)
-        return lambda restored: self.checked(self.calling(score)(restored), reference.names)
+        score = self.guarded(self.objective.against)(reference)
+        return lambda restored: self.validate_score(self.guarded(score)(restored), reference.names)
 
-    def calling(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def guarded(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def called(argument: Reference | Tensor) -> Any:
             try:
                 return function(argument)
             except NothingToScoreError:
                 raise
             except Exception as error:  # whatever the user's own code raises
-                raise OwnObjectiveError(
+                raise UserObjectiveError(
                     f"--objective {self.option} failed ({type(error).__name__}: "
                     f"{first_line(error)})."
                 ) from error
 
         return called
 
-    def checked(self, score: Any, names: tuple[str, ...]) -> Score:
+    def validate_score(self, score: Any, names: tuple[str, ...]) -> Score:
         if not isinstance(score, Score):
-            raise OwnObjectiveError(
+            raise UserObjectiveError(
                 f"--objective {self.option} gives a {type(score).__name__} for pictures: it must "
                 "return what objectives.score.aggregate makes of their rows."
             )
         if [row.get("name") for row in score.per_image] != list(names):
-            raise OwnObjectiveError(
+            raise UserObjectiveError(
                 f"--objective {self.option} must give one row for each of the {len(names)} "
                 f"pictures, with its name, in their order; it gives {len(score.per_image)}."
             )
@@ -119,7 +119,7 @@ class OwnObjective(Objective):
 
 
 def trunk_of(name: str) -> str:
-    """The network of an objective, as `objectives.weights` names it."""
+    """The LPIPS network of an objective, as `objectives.weights` names it."""
     return TRUNKS[BUILT_IN.get(name, "alex")]
 
 
@@ -129,40 +129,40 @@ def first_line(error: Exception) -> str:
 
 
 def goal_of(name: str, weights: str) -> Goal:
-    """The direction and worst score that an objective declares. A user's own is created for it.
+    """The direction and worst score that an objective declares; a user's own is created first.
 
     Raises:
         ValueError: see `load_objective`.
     """
-    made = BoundarySharpness if name in BUILT_IN else load_objective(name, weights, "cpu")
-    low, high = made.value_range
-    worst = low if made.direction == "maximize" else high
-    return Goal(made.direction, worst if math.isfinite(worst) else None)
+    objective = BoundarySharpness if name in BUILT_IN else load_objective(name, weights, "cpu")
+    low, high = objective.value_range
+    worst = low if objective.direction == "maximize" else high
+    return Goal(objective.direction, worst if math.isfinite(worst) else None)
 
 
-def checked(name: str, made: Any) -> Objective:
-    """Validate that `made` has the attributes of an objective; return it.
+def validate_objective(name: str, candidate: Any) -> Objective:
+    """Validate that `candidate` has the attributes of an objective; return it.
 
     Raises:
         ValueError: an attribute is missing or invalid.
     """
     required = ("name", "direction", "value_range", "weights", "against")
-    missing = [attribute for attribute in required if not hasattr(made, attribute)]
+    missing = [attribute for attribute in required if not hasattr(candidate, attribute)]
     if missing:
         raise ValueError(f"--objective {name}: its result has no {', '.join(missing)}.")
-    if made.direction not in ("maximize", "minimize"):
+    if candidate.direction not in ("maximize", "minimize"):
         raise ValueError(
-            f"--objective {name}: its direction is {made.direction!r}; it must be 'maximize' or "
-            "'minimize'."
+            f"--objective {name}: its direction is {candidate.direction!r}; it must be 'maximize' "
+            "or 'minimize'."
         )
     try:
-        low, high = map(float, made.value_range)
+        low, high = map(float, candidate.value_range)
     except (TypeError, ValueError):
         low = high = math.nan
     if not low < high:  # also false for NaN
         raise ValueError(
-            f"--objective {name}: its value_range {made.value_range} is no range: give the lowest "
-            "and the highest possible value, in this order."
+            f"--objective {name}: its value_range {candidate.value_range} is not a range: give the "
+            "lowest and the highest possible value, in this order."
         )
-    objective: Objective = made
+    objective: Objective = candidate
     return objective

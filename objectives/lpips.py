@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from objectives.patches import Place, Step, place_of, plan_steps
+from objectives.patches import Rectangle, Step, mask_rectangle, plan_steps
 from objectives.weights import build_trunk
 
 Net = Literal["alex", "vgg", "squeeze"]
@@ -25,7 +25,7 @@ MIN_SIDE = {"alex": 31, "vgg": 16, "squeeze": 17}
 
 
 class LpipsNetwork(nn.Module):
-    """The features that LPIPS compares, and the weights of their distances.
+    """The network whose features LPIPS compares, and the weights of their distances.
 
     Args:
         net: alex, vgg or squeeze.
@@ -42,7 +42,7 @@ class LpipsNetwork(nn.Module):
             package = lpips.LPIPS(pretrained=False, net=net, pnet_rand=True, verbose=False)
         trunk = build_trunk(TRUNKS[net], weights)
         # Not in place: a layer's features are still needed after the next one is computed.
-        layers = {name: out_of_place(module) for name, module in trunk.named_children()}
+        layers = {name: make_out_of_place(module) for name, module in trunk.named_children()}
         self.slices = nn.ModuleList(
             nn.Sequential(*(layers[name] for name, _ in part.named_children()))
             for part in package.net.children()
@@ -72,21 +72,24 @@ class LpipsNetwork(nn.Module):
         return scaled
 
     def distances(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
-        """The weighted squared distance of two pictures' unit features: one map per slice."""
+        """The weighted squared distance of two pictures' unit features, one map per slice.
+
+        `a` and `b` have, per slice, `[n, c_k, h_k, w_k]`; the result has `[n, 1, h_k, w_k]`.
+        """
         return [
             F.conv2d((x - y).square(), weight) for x, y, weight in zip(a, b, self.lins, strict=True)
         ]
 
 
-def unit_length(features: Tensor) -> Tensor:
-    """`[n, c, h, w]` scaled to length 1 over channels."""
+def normalize_channels(features: Tensor) -> Tensor:
+    """Scale `[n, c, h, w]` to length 1 over channels."""
     # 1e-20 under the root keeps the gradient finite if all channels are 0.
     length = (features.square().sum(1, keepdim=True) + 1e-20).sqrt()
     return features / (length + 1e-10)
 
 
-def out_of_place(module: nn.Module) -> nn.Module:
-    """`module`, changed so that it does not overwrite its input."""
+def make_out_of_place(module: nn.Module) -> nn.Module:
+    """Change `module` so that it does not overwrite its input; return it."""
     if isinstance(module, nn.ReLU):
         module.inplace = False
     return module
@@ -97,8 +100,8 @@ class LpipsTarget:
     """The fixed side: the targets' features, and each mask's weights on every slice's map.
 
     Attributes:
-        targets: `[n, 3, h, w]`, cropped to the rectangle `place` of the pictures.
-        where: mask of the pixels in which other pictures may differ from them, also cropped.
+        targets: `[n, 3, h, w]`, cropped to `rectangle`.
+        may_differ: mask of the pixels where pictures may differ from the targets, cropped as well.
         steps: the network restricted to features that can change.
         features: per slice `[n, c_k, h_k, w_k]` of that part, with unit length over channels.
         weights: by mask name, per slice `[n, 1, h_k, w_k]`; the sum is 1 for each picture over the
@@ -106,21 +109,21 @@ class LpipsTarget:
     """
 
     network: LpipsNetwork
-    place: Place
+    rectangle: Rectangle
     targets: Tensor
-    where: Tensor
+    may_differ: Tensor
     steps: Sequence[Step]
     features: tuple[Tensor, ...]
     weights: dict[str, tuple[Tensor, ...]]
 
     @classmethod
     def of(
-        cls, network: LpipsNetwork, targets: Tensor, where: Tensor, masks: dict[str, Tensor]
+        cls, network: LpipsNetwork, targets: Tensor, may_differ: Tensor, masks: dict[str, Tensor]
     ) -> "LpipsTarget":
         """Prepare `targets` `[n, 3, h, w]` in [0, 1] and any number of `masks` `[n, 1, h, w]`.
 
         Args:
-            where: bool `[n, 1, h, w]`; elsewhere pictures are assumed equal to the targets.
+            may_differ: bool `[n, 1, h, w]`; elsewhere, pictures are assumed equal to the targets.
 
         Raises:
             ValueError: the pictures are too small for the network.
@@ -131,46 +134,46 @@ class LpipsTarget:
                 f"Pictures of {width} x {height} are too small for LPIPS: its network needs at "
                 f"least {network.min_side} pixels a side."
             )
-        place = place_of(torch.stack([where, *masks.values()]).any(0).any(0)[0])
+        rectangle = mask_rectangle(torch.stack([may_differ, *masks.values()]).any(0).any(0)[0])
         with torch.no_grad():
             known = [network.scaled(targets), *network(targets)]
         weights = {
-            name: [spread(mask.float(), (f.shape[-2], f.shape[-1])) for f in known[1:]]
+            name: [adjoint_weights(mask.float(), (f.shape[-2], f.shape[-1])) for f in known[1:]]
             for name, mask in masks.items()
         }
         read = [
-            place_of(torch.stack([w.ne(0).any(0)[0] for w in maps]).any(0))
+            mask_rectangle(torch.stack([w.ne(0).any(0)[0] for w in maps]).any(0))
             for maps in zip(*weights.values(), strict=True)
         ]
-        steps, places = plan_steps(list(network.slices), known, place, read)
-        made = cls(
+        steps, rectangles = plan_steps(list(network.slices), known, rectangle, read)
+        target = cls(
             network,
-            place,
-            targets[..., *place],
-            where[..., *place],
+            rectangle,
+            targets[..., *rectangle],
+            may_differ[..., *rectangle],
             steps,
             (),
             {
-                name: tuple(m[..., *at] for m, at in zip(maps, places, strict=True))
+                name: tuple(m[..., *at] for m, at in zip(maps, rectangles, strict=True))
                 for name, maps in weights.items()
             },
         )
-        # With the same steps as other pictures, so that equal ones have distance exactly 0.
+        # By the same steps as for other pictures, so that equal ones have distance exactly 0.
         with torch.no_grad():
-            return replace(made, features=tuple(made.units(targets)))
+            return replace(target, features=tuple(target.unit_features(targets)))
 
-    def units(self, pictures: Tensor) -> list[Tensor]:
-        """The unit features of pictures `[n, 3, h, w]`, where they may differ from the targets."""
-        x = torch.where(self.where, pictures[..., *self.place], self.targets)
+    def unit_features(self, pictures: Tensor) -> list[Tensor]:
+        """The unit features of pictures `[n, 3, h, w]`, where they may differ from the targets'."""
+        x = torch.where(self.may_differ, pictures[..., *self.rectangle], self.targets)
         maps, units = self.network.scaled(x), []
         for step in self.steps:
             maps = step(maps)
-            units.append(unit_length(maps))
+            units.append(normalize_channels(maps))
         return units
 
     def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
         """The mean distance `[n]` in each mask of pictures `[n, 3, h, w]` in [0, 1]; 0 if equal."""
-        maps = self.network.distances(self.units(pictures), self.features)
+        maps = self.network.distances(self.unit_features(pictures), self.features)
         return {
             name: torch.stack(
                 [(m * w).sum((1, 2, 3)) for m, w in zip(maps, weights, strict=True)]
@@ -179,17 +182,23 @@ class LpipsTarget:
         }
 
 
-def spread(mask: Tensor, shape: tuple[int, int]) -> Tensor:
+def adjoint_weights(mask: Tensor, shape: tuple[int, int]) -> Tensor:
     """The adjoint of upsampling from `shape` to the mask's size, applied to the normalised mask.
 
     `sum(spread(mask) * small) == mean over the mask of upsampled(small)`, for every `small`.
     """
     mean = mask / mask.sum((1, 2, 3), keepdim=True).clamp_min(1)
-    down, across = (upsampling(n, m, mask) for n, m in zip(shape, mask.shape[-2:], strict=True))
+    height, width = mask.shape[-2:]
+    down = upsampling_matrix(shape[0], height, mask)
+    across = upsampling_matrix(shape[1], width, mask)
     return down @ mean @ across.T
 
 
-def upsampling(size: int, larger: int, like: Tensor) -> Tensor:
-    """`[size, larger]`: bilinear upsampling along one axis, as a matrix on the right."""
+def upsampling_matrix(size: int, larger: int, like: Tensor) -> Tensor:
+    """Bilinear upsampling along one axis as a matrix `[size, larger]`, to multiply by on the right.
+
+    Args:
+        like: has the device and dtype of the result.
+    """
     unit = torch.eye(size, device=like.device, dtype=like.dtype)[None]
     return F.interpolate(unit, larger, mode="linear", align_corners=False)[0]

@@ -1,6 +1,6 @@
 """The warped region of a picture, its dilation, and the ring along its edge.
 
-All lengths are shares of the picture's short side, so that they do not depend on its resolution.
+All lengths are shares of the picture's short side, so that results do not depend on its resolution.
 Masks are bool `[..., 1, h, w]`.
 """
 
@@ -32,6 +32,9 @@ def region_from_field(field: Tensor, threshold: float = FIELD_THRESHOLD) -> Tens
 
     Returns:
         bool `[..., 1, h, w]`.
+
+    Raises:
+        ValueError: the field has another shape.
     """
     if field.shape[-3] != 2:
         raise ValueError(f"A displacement field is [..., 2, h, w], not {list(field.shape)}.")
@@ -45,7 +48,7 @@ def region_by_difference(
 ) -> Tensor:
     """Where two pictures differ by more than `threshold` in some channel: fast, but imprecise.
 
-    Any change counts as a warp (a smoothed cheek, JPEG noise); compare `region_from_pair`.
+    Any change counts as a warp, also a smoothed cheek or JPEG noise, unlike in `region_from_pair`.
 
     Args:
         retouched, original: `[..., 3, h, w]`, floats in [0, 1] or bytes.
@@ -60,16 +63,19 @@ def region_by_difference(
 def region_from_pair(retouched: Tensor, original: Tensor, side: int = FLOW_SIDE) -> Tensor:
     """Where things moved between two pictures, by TV-L1 optical flow (Zach et al. 2007).
 
-    The flow runs from original to retouched, at `side` pixels, on luma with normalised local mean
-    and contrast, so that changes of tone, sharpness and compression are not taken for movement.
-    Movement above 0.4% of the side counts; gaps under 1% are closed, holes are filled, parts under
-    0.05% of the area are dropped.
+    The flow from original to retouched is computed at a short side of `side` pixels, on luma with
+    normalised local mean and contrast, so that changes of tone, sharpness and compression are not
+    taken for movement. Movement above 0.4% of the side counts; gaps under 1% are closed, holes are
+    filled, parts under 0.05% of the area are dropped.
 
     Args:
         retouched, original: `[3, h, w]` or `[n, 3, h, w]`, floats in [0, 1] or bytes.
 
     Returns:
         bool `[1, h, w]` or `[n, 1, h, w]`, on the device of `retouched`, before dilation.
+
+    Raises:
+        ValueError: the pictures differ in size.
     """
     if retouched.shape != original.shape:
         raise ValueError(
@@ -82,20 +88,20 @@ def region_from_pair(retouched: Tensor, original: Tensor, side: int = FLOW_SIDE)
     height, width = retouched.shape[-2:]
     shape = small_shape(height, width, side)
     moved, still = (normalised_luma(picture, shape) for picture in (retouched, original))
-    region = moving(moved, still)
+    region = moved_region(moved, still)
     small = torch.from_numpy(region).to(retouched.device, torch.float32)[None, None]
     large = F.interpolate(small, (height, width), mode="bilinear", align_corners=False)
     return large[0] > 0.5
 
 
 def small_shape(height: int, width: int, side: int) -> tuple[int, int]:
-    """The picture's shape at a short side of `side`; never larger than the original shape."""
+    """The shape with a short side of `side`; never larger than the picture."""
     scale = min(1.0, side / min(height, width))
     return round(height * scale), round(width * scale)
 
 
 def normalised_luma(picture: Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Luma at `shape`, minus its local mean, divided by its local contrast."""
+    """The picture's luma at `shape`, minus its local mean and divided by its local contrast."""
     unit = as_unit(picture).cpu()[None]
     colour = F.interpolate(unit, shape, mode="bilinear", align_corners=False, antialias=True)[0]
     luma = (0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]).numpy()
@@ -105,14 +111,14 @@ def normalised_luma(picture: Tensor, shape: tuple[int, int]) -> NDArray[np.float
     return np.asarray(centred / (deviation + 0.03) * 0.2, np.float32)
 
 
-def moving(moved: NDArray[np.float32], still: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where `moved` is displaced relative to `still`, without gaps, holes and small parts."""
+def moved_region(moved: NDArray[np.float32], still: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where `moved` is displaced relative to `still`, without gaps, holes or small parts."""
     from skimage.registration import optical_flow_tvl1
 
     side = min(still.shape)
     flow = optical_flow_tvl1(still, moved)  # type: ignore[no-untyped-call]
     region = np.hypot(flow[0], flow[1]) > FLOW_THRESHOLD * side
-    region = ndimage.binary_fill_holes(closed(region, max(1, round(FLOW_CLOSING * side))))
+    region = ndimage.binary_fill_holes(close_gaps(region, max(1, round(FLOW_CLOSING * side))))
     parts, count = ndimage.label(region)
     areas = np.bincount(parts.ravel(), minlength=count + 1)
     large = areas >= SMALLEST_PART * region.size
@@ -120,12 +126,12 @@ def moving(moved: NDArray[np.float32], still: NDArray[np.float32]) -> NDArray[np
     return np.asarray(large[parts])
 
 
-def closed(region: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+def close_gaps(region: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     """The region with gaps under `radius` pixels closed; unchanged at the picture's border."""
     steps = np.arange(-radius, radius + 1)
     disc = steps[:, None] ** 2 + steps**2 <= radius**2
-    wide = np.pad(region, radius)
-    return np.asarray(ndimage.binary_closing(wide, disc)[radius:-radius, radius:-radius])
+    padded = np.pad(region, radius)
+    return np.asarray(ndimage.binary_closing(padded, disc)[radius:-radius, radius:-radius])
 
 
 def dilate(masks: Tensor, share: float = DILATION) -> Tensor:
@@ -139,19 +145,19 @@ def dilate(masks: Tensor, share: float = DILATION) -> Tensor:
     batch = masks.reshape(-1, height, width)
     # Cumulative counts along rows: a horizontal bar hits the mask if the count grows over it.
     count = F.pad(batch, (radius + 1, radius)).cumsum(2, dtype=torch.int32)
-    wider = batch.clone()
+    dilated = batch.clone()
     # A disc is a stack of horizontal bars, one per row, symmetric above and below.
     for offset in range(min(radius, height - 1) + 1):
         half = int((radius**2 - offset**2) ** 0.5)
         left, right = radius - half, radius + 1 + half
         bar = count[..., right : right + width] > count[..., left : left + width]
-        wider[:, offset:] |= bar[:, : height - offset]
-        wider[:, : height - offset] |= bar[:, offset:]
-    return wider.reshape(masks.shape)
+        dilated[:, offset:] |= bar[:, : height - offset]
+        dilated[:, : height - offset] |= bar[:, offset:]
+    return dilated.reshape(masks.shape)
 
 
 def erode(masks: Tensor, share: float = DILATION) -> Tensor:
-    """`masks` eroded, the opposite of `dilate`; the picture's border does not count as edge."""
+    """`masks` eroded, the opposite of `dilate`; the picture's border does not count as an edge."""
     return ~dilate(~masks, share)
 
 

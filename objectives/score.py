@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Reference:
-    """The fixed side of a comparison, which restored pictures are compared with.
+    """The fixed side of a comparison: what restored pictures are compared with.
 
     Attributes:
         names: one name per picture.
@@ -28,7 +28,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Score:
-    """The score of a set, the means of its components, and the values of every picture.
+    """The score of a set of pictures, the means of its components, and the values of each picture.
 
     Each row of `per_image` has `name` (str), `score` (float) and the components of one picture; a
     picture without a score has `name` and `skipped`, the reason.
@@ -47,8 +47,8 @@ class NothingToScoreError(ValueError):
     """No picture of a reference has a region to score."""
 
 
-class OwnObjectiveError(ValueError):
-    """An objective of the user's own failed, or returned something other than a score."""
+class UserObjectiveError(ValueError):
+    """A user's objective failed, or returned something other than a score."""
 
 
 def aggregate(
@@ -79,7 +79,7 @@ def aggregate(
 
 @dataclass(frozen=True)
 class Goal:
-    """The direction of better scores, and the worst possible score (None: unbounded)."""
+    """Whether higher or lower scores are better, and the worst possible one (None: unbounded)."""
 
     direction: Literal["maximize", "minimize"]
     worst: float | None

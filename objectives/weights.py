@@ -32,7 +32,7 @@ def weights_file(arch: str) -> Path:
 
 
 def resolve_weights(policy: str, trunks: Sequence[str]) -> Weights:
-    """Resolve `--weights` for all of `trunks`; downloads missing files unless it is "random".
+    """Resolve `--weights` for all of `trunks`; missing files are downloaded unless it is "random".
 
     Args:
         policy: auto, pretrained or random.
@@ -44,7 +44,7 @@ def resolve_weights(policy: str, trunks: Sequence[str]) -> Weights:
     if policy == "random":
         return "random"
     for arch in trunks:
-        if not weights_file(arch).exists() and not downloaded(arch):
+        if not weights_file(arch).exists() and not try_download(arch):
             if policy == "auto":
                 return "random"
             file = weights_file(arch)
@@ -55,10 +55,10 @@ def resolve_weights(policy: str, trunks: Sequence[str]) -> Weights:
     return "pretrained"
 
 
-def downloaded(arch: str) -> bool:
+def try_download(arch: str) -> bool:
     """Try to download the weights of `arch` into torchvision's cache; returns whether it worked."""
     file = weights_file(arch)
-    if not file.is_absolute():  # without a home, torch's cache would be a relative folder `~`
+    if not file.is_absolute():  # without a home folder, torch's cache would be a relative `~`
         return False
     try:
         # A short request first, since torch's own download waits for minutes without a network.
@@ -75,8 +75,8 @@ def downloaded(arch: str) -> bool:
 def build_trunk(arch: str, weights: str) -> nn.Sequential:
     """torchvision's `features` of `arch`, frozen, in evaluation mode, on the CPU.
 
-    Random weights are He-normal (torchvision's own rule for VGG) and always the same; the random
-    state of the caller does not change.
+    Random weights are He-normal (torchvision's own rule for VGG) and always the same; the caller's
+    random state does not change.
 
     Raises:
         FileNotFoundError: the pretrained weights are not in the cache.
@@ -91,7 +91,7 @@ def build_trunk(arch: str, weights: str) -> nn.Sequential:
     if weights == "pretrained":
         load_pretrained(trunk, arch)
     else:
-        draw_random(trunk)
+        init_random(trunk)
     return trunk.eval().requires_grad_(False)
 
 
@@ -122,7 +122,7 @@ def load_pretrained(trunk: nn.Sequential, arch: str) -> None:
         ) from error
 
 
-def draw_random(trunk: nn.Sequential) -> None:
+def init_random(trunk: nn.Sequential) -> None:
     """Fill `trunk` with He-normal weights of a fixed seed, and biases of 0."""
     trunk.to_empty(device="cpu")
     with torch.random.fork_rng(devices=[]):

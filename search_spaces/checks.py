@@ -33,7 +33,7 @@ def check_combination(n_layers_D: int, train: Mapping[str, Any]) -> None:
             n_layers.
 
     Raises:
-        ValueError: names the two settings.
+        ValueError: the message names the two settings.
     """
     crop, load = train["crop_size"], train["load_size"]
     netD = train.get("netD", "n_layers")

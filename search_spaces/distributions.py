@@ -1,4 +1,4 @@
-"""One parameter of a space: fixed, a range of numbers, a choice, or conditional."""
+"""A parameter of a space: a fixed value, a range, a choice, or conditional on others."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from search_spaces.generators import GENERATOR
 from search_spaces.reasons import remedy
-from search_spaces.trial_params import EXTRAS, SETTINGS, USED, Value, type_of
+from search_spaces.trial_params import EXTRAS, SETTINGS, USE_PERCEPTUAL, Value, type_of
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -21,7 +21,7 @@ KEYS = {
 }
 
 MOST_STEPS = 100_000
-"""Maximum number of steps of a grid: in a finer one rounding errors matter."""
+"""Maximum number of steps in a grid; in a finer one, rounding errors would matter."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Fixed:
         return self.value
 
     def describe(self) -> str:
-        return plain(self.value)
+        return format_value(self.value)
 
-    def holds(self, value: Value) -> bool:
+    def contains(self, value: Value) -> bool:
         return value == self.value
 
     def values(self) -> tuple[Any, ...]:
@@ -45,7 +45,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; on a grid of `step`, or on a log scale."""
+    """Numbers from `low` to `high`, both included, on a grid with `step` or on a log scale."""
 
     type: Literal["float", "int"]
     low: float | int
@@ -65,13 +65,13 @@ class Range:
         grid = f" in steps of {self.step:g}" if self.step is not None else ""
         return f"in {self.low:g}..{self.high:g}{grid}"
 
-    def holds(self, value: Value) -> bool:
+    def contains(self, value: Value) -> bool:
         if isinstance(value, str | bool) or not self.low <= value <= self.high:
             return False
         return self.step is None or on_grid(value - self.low, self.step)
 
     def values(self) -> tuple[int, ...]:
-        """All values of an integer range."""
+        """All values; for integer ranges only."""
         step = int(self.step or 1)
         return tuple(range(int(self.low), int(self.high) + 1, step))
 
@@ -93,9 +93,9 @@ class Choice:
         return {"type": "categorical", "choices": list(self.choices)}
 
     def describe(self) -> str:
-        return f"one of {', '.join(map(plain, self.choices))}"
+        return f"one of {', '.join(map(format_value, self.choices))}"
 
-    def holds(self, value: Value) -> bool:
+    def contains(self, value: Value) -> bool:
         return value in self.choices
 
     def values(self) -> tuple[Any, ...]:
@@ -110,37 +110,37 @@ class Conditional:
     """A parameter that is sampled only if others have certain values.
 
     Attributes:
-        chosen: the range or choice to sample from.
-        when: conditions, all of which must hold: parameter names and their allowed values.
+        distribution: the range or choice to sample from.
+        when: the conditions, all of which must hold: other parameters and their allowed values.
         otherwise: the value if a condition does not hold; None: the profile's.
     """
 
-    chosen: Range | Choice
+    distribution: Range | Choice
     when: tuple[tuple[str, tuple[Value, ...]], ...]
     otherwise: Value | None
 
     def as_data(self) -> dict[str, Any]:
         when = {name: list(values) for name, values in self.when}
-        rest = {} if self.otherwise is None else {"else": self.otherwise}
-        return {**self.chosen.as_data(), "when": when, **rest}
+        otherwise = {} if self.otherwise is None else {"else": self.otherwise}
+        return {**self.distribution.as_data(), "when": when, **otherwise}
 
     def describe(self) -> str:
         when = " and ".join(
-            f"{name} is {' or '.join(map(plain, values))}" for name, values in self.when
+            f"{name} is {' or '.join(map(format_value, values))}" for name, values in self.when
         )
-        rest = "the profile's" if self.otherwise is None else plain(self.otherwise)
-        return f"{self.chosen.describe()} when {when}, else {rest}"
+        otherwise = "the profile's" if self.otherwise is None else format_value(self.otherwise)
+        return f"{self.distribution.describe()} when {when}, else {otherwise}"
 
     def applies(self, values: Mapping[str, Value]) -> bool:
         """Whether the conditions hold for these values of the other parameters."""
         return all(values[name] in allowed for name, allowed in self.when)
 
-    def holds(self, value: Value) -> bool:
-        return value == self.otherwise or self.chosen.holds(value)
+    def contains(self, value: Value) -> bool:
+        return value == self.otherwise or self.distribution.contains(value)
 
     def values(self) -> tuple[Any, ...]:
-        rest = () if self.otherwise is None else (self.otherwise,)
-        return tuple(dict.fromkeys((*self.chosen.values(), *rest)))
+        otherwise = () if self.otherwise is None else (self.otherwise,)
+        return tuple(dict.fromkeys((*self.distribution.values(), *otherwise)))
 
 
 Parameter = Fixed | Range | Choice | Conditional
@@ -150,7 +150,7 @@ def read_parameter(name: str, entry: Any, where: str) -> Parameter:
     """Parse a space's entry for the setting `name`.
 
     Raises:
-        ValueError: the message has `where`, the invalid key, the reason and the remedy.
+        ValueError: the message names `where`, the invalid key, the reason and the remedy.
     """
     where = f"{where}: {name}"
     if isinstance(entry, list):
@@ -159,43 +159,43 @@ def read_parameter(name: str, entry: Any, where: str) -> Parameter:
             "values."
         )
     if not isinstance(entry, dict):
-        return Fixed(checked(name, entry, where))
-    kind = entry.get("type")
-    if not isinstance(kind, str) or kind not in KEYS:
-        wrong = "is missing" if kind is None else f"cannot be {kind}"
+        return Fixed(validate_value(name, entry, where))
+    entry_type = entry.get("type")
+    if not isinstance(entry_type, str) or entry_type not in KEYS:
+        wrong = "is missing" if entry_type is None else f"cannot be {entry_type}"
         raise ValueError(f"{where}: type {wrong}: write float, int or categorical.")
-    unknown = [key for key in entry if key not in KEYS[kind]]
+    unknown = [key for key in entry if key not in KEYS[entry_type]]
     if unknown:
         raise ValueError(
-            f"{where}: {unknown[0]} is not a key of a {kind} entry; its keys are "
-            f"{', '.join(sorted(KEYS[kind]))}."
+            f"{where}: {unknown[0]} is not a key of a {entry_type} entry; its keys are "
+            f"{', '.join(sorted(KEYS[entry_type]))}."
         )
-    read = read_choice if kind == "categorical" else read_range
-    chosen = read(name, entry, where)
+    read = read_choice if entry_type == "categorical" else read_range
+    distribution = read(name, entry, where)
     if name == GENERATOR and "when" in entry:
         raise ValueError(f"{where}: it can depend on no other setting; leave when out.")
     if "when" not in entry:
         if "else" in entry:
             raise ValueError(f"{where}: else has no meaning without when.")
-        return chosen
-    return Conditional(chosen, read_when(entry["when"], where), read_else(name, entry, where))
+        return distribution
+    return Conditional(distribution, read_when(entry["when"], where), read_else(name, entry, where))
 
 
 def read_when(when: Any, where: str) -> tuple[tuple[str, tuple[Value, ...]], ...]:
     """Parse the conditions of an entry: setting names, each with an allowed value or a list."""
     if not isinstance(when, dict) or not when:
         raise ValueError(
-            f"{where}: when must name a setting and its value: when: {{{USED}: true}}."
+            f"{where}: when must name a setting and its value: when: {{{USE_PERCEPTUAL}: true}}."
         )
     unknown = [name for name in when if name not in SETTINGS]
     if unknown:
-        raise ValueError(f"{where}: when names {unknown[0]}, which is no setting.")
+        raise ValueError(f"{where}: when names {unknown[0]}, which is not a setting.")
     if GENERATOR in when:
         raise ValueError(f"{where}: when names {GENERATOR}; both kinds have the same ranges.")
     conditions = []
     for name, allowed in when.items():
         values = allowed if isinstance(allowed, list) and allowed else [allowed]
-        read = (checked(name, value, f"{where}: when: {name}") for value in values)
+        read = (validate_value(name, value, f"{where}: when: {name}") for value in values)
         conditions.append((name, tuple(read)))
     return tuple(conditions)
 
@@ -203,7 +203,7 @@ def read_when(when: Any, where: str) -> tuple[tuple[str, tuple[Value, ...]], ...
 def read_else(name: str, entry: dict[Any, Any], where: str) -> Value | None:
     """Parse `else`. The default is 0 for lambda_perceptual, and None (the profile's) for extras."""
     if "else" in entry:
-        value: Value = checked(name, entry["else"], f"{where}: else")
+        value: Value = validate_value(name, entry["else"], f"{where}: else")
         return value
     if name == "lambda_perceptual":
         return 0.0
@@ -219,25 +219,25 @@ def read_choice(name: str, entry: dict[Any, Any], where: str) -> Choice:
     choices = entry.get("choices")
     if not isinstance(choices, list) or not choices:
         raise ValueError(f"{where}: choices must be a list of at least one value.")
-    values = tuple(checked(name, choice, f"{where}: choices") for choice in choices)
+    values = tuple(validate_value(name, choice, f"{where}: choices") for choice in choices)
     if len(set(values)) < len(values):
         raise ValueError(f"{where}: choices holds a value twice.")
     return Choice(values)
 
 
 def read_range(name: str, entry: dict[Any, Any], where: str) -> Range:
-    """Parse a float or int entry, and validate its bounds and step."""
-    kind: Literal["float", "int"] = entry["type"]
+    """Parse a float or int entry; validate its bounds and step."""
+    number_type: Literal["float", "int"] = entry["type"]
     if type_of(name) not in (float, int):
-        raise ValueError(f"{where}: type must be categorical, for its values are no numbers.")
-    if type_of(name) is int and kind == "float":
-        raise ValueError(f"{where}: type must be int, for {name} is a whole number.")
+        raise ValueError(f"{where}: type must be categorical, since its values are not numbers.")
+    if type_of(name) is int and number_type == "float":
+        raise ValueError(f"{where}: type must be int, since {name} is a whole number.")
     for key in ("low", "high"):
         if key not in entry:
             raise ValueError(f"{where}: {key} is missing.")
     low, high = (
-        number(kind, checked(name, entry[key], f"{where}: {key}"), f"{where}: {key}")
-        for key in ("low", "high")
+        parse_number(number_type, validate_value(name, entry[key], place), place)
+        for key, place in (("low", f"{where}: low"), ("high", f"{where}: high"))
     )
     if low >= high:
         raise ValueError(
@@ -251,8 +251,8 @@ def read_range(name: str, entry: dict[Any, Any], where: str) -> Range:
         raise ValueError(f"{where}: low must be above 0 where log is true, not {low:g}.")
     step = entry.get("step")
     if step is None:
-        return Range(kind, low, high, log)
-    step = number(kind, step, f"{where}: step")
+        return Range(number_type, low, high, log)
+    step = parse_number(number_type, step, f"{where}: step")
     if log:
         raise ValueError(f"{where}: step cannot be used where log is true; leave one of them out.")
     if step <= 0:
@@ -266,11 +266,11 @@ def read_range(name: str, entry: dict[Any, Any], where: str) -> Range:
             f"{where}: step {step:g} does not lead from low {low:g} to high {high:g}; the highest "
             f"value it reaches is {low + step * math.floor((high - low) / step):g}."
         )
-    return Range(kind, low, high, step=step)
+    return Range(number_type, low, high, step=step)
 
 
-def checked(name: str, value: Any, where: str) -> Any:
-    """`value`, validated and converted for the setting `name` (YAML reads 1e-4 as a string).
+def validate_value(name: str, value: Any, where: str) -> Any:
+    """Validate `value` and convert it to the setting's type (YAML reads 1e-4 as a string).
 
     Raises:
         ValueError: it is not valid for this setting.
@@ -285,15 +285,15 @@ def checked(name: str, value: Any, where: str) -> Any:
         raise ValueError(f"{where} cannot be {value!r}: {remedy(error.errors())}.") from None
 
 
-def number(kind: Literal["float", "int"], value: Any, where: str) -> float | int:
-    """Convert to a finite number, which must be whole if `kind` is int."""
+def parse_number(number_type: Literal["float", "int"], value: Any, where: str) -> float | int:
+    """Convert to a finite number, which must be whole if `number_type` is int."""
     try:
         result = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         result = math.nan
     if not math.isfinite(result):
         raise ValueError(f"{where} must be a number, not {value!r}.")
-    if kind == "float":
+    if number_type == "float":
         return result
     if not result.is_integer():
         raise ValueError(f"{where} must be a whole number, not {value!r}.")
@@ -305,8 +305,8 @@ def on_grid(distance: float, step: float) -> bool:
     return math.isclose(distance / step, round(distance / step), abs_tol=1e-8)
 
 
-def plain(value: Value) -> str:
-    """A value formatted for messages: 100, not 100.0; true, not True."""
+def format_value(value: Value) -> str:
+    """Format a value for messages: 100, not 100.0; true, not True."""
     if isinstance(value, bool):
         return str(value).lower()
     return value if isinstance(value, str) else f"{value:g}"

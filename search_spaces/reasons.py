@@ -1,4 +1,4 @@
-"""What to write instead of a value that pydantic refuses, in a user's words."""
+"""What to write instead of a value that pydantic rejects, in words for the user."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-KINDS = {
+EXPECTED = {
     "int_parsing": "a whole number",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -30,19 +30,19 @@ BOUNDS = {
 
 
 def remedy(errors: Sequence["ErrorDetails"]) -> str:
-    """What to write for a value, from its errors: one for each type that it might have."""
-    texts = [text for error in errors if (text := accepted(error))]
+    """What to write instead of a value, from its errors: one for each type that it may have."""
+    texts = [text for error in errors if (text := expected_value(error))]
     if texts:
         return f"write {', or '.join(dict.fromkeys(texts))}"
     return ", or ".join(error["msg"].removeprefix("Value error, ") for error in errors)
 
 
-def accepted(error: "ErrorDetails") -> str:
-    """The values that one type takes; "" if its message is our own."""
-    kind, context = error["type"], error.get("ctx", {})
-    if kind in BOUNDS:
-        words, key = BOUNDS[kind]
-        return f"{words} {context[key]:g}"
-    if kind == "literal_error":
+def expected_value(error: "ErrorDetails") -> str:
+    """What an error says is expected; "" if its message is our own."""
+    error_type, context = error["type"], error.get("ctx", {})
+    if error_type in BOUNDS:
+        phrase, key = BOUNDS[error_type]
+        return f"{phrase} {context[key]:g}"
+    if error_type == "literal_error":
         return str(context["expected"]).replace("'", "")
-    return KINDS.get(kind, "")
+    return EXPECTED.get(error_type, "")

@@ -1,9 +1,9 @@
-"""Named settings that every study runs first: the guide's eight recipes, and one of ours."""
+"""Named settings that every study tries first: the guide's eight recipes, and one of ours."""
 
 from dataclasses import dataclass
 from importlib.resources import files
 
-from search_spaces.generators import REPAINT, GeneratorKind, kind_of, of_kind
+from search_spaces.generators import REPAINT, GeneratorKind, generator_of_kind, kind_of
 from search_spaces.space import Space
 from search_spaces.strict_yaml import read_mapping
 from search_spaces.trial_params import TrialParams
@@ -11,10 +11,10 @@ from search_spaces.trial_params import TrialParams
 
 @dataclass(frozen=True)
 class Recipe:
-    """Parameters with a description.
+    """Named parameters with a description.
 
     Attributes:
-        generator: the kind of generator it is for; None for the guide's recipes.
+        generator: the kind of generator that the recipe is for; None for the guide's recipes.
     """
 
     params: TrialParams
@@ -45,10 +45,10 @@ def load_recipes() -> dict[str, TrialParams]:
 
 
 def generator_for(recipe: Recipe, space: Space, netG: str) -> str | None:
-    """The netG to run a recipe with in a study of `space`; None if the study lacks its kind.
+    """The netG that a recipe runs with in a study of `space`; None if the study lacks its kind.
 
-    The guide's recipes are for generators that repaint, but a study of a single kind runs them with
-    that kind.
+    The guide's recipes are for generators that repaint, but a study with a single kind of generator
+    runs them with that one.
 
     Args:
         netG: the profile's generator.
@@ -56,4 +56,4 @@ def generator_for(recipe: Recipe, space: Space, netG: str) -> str | None:
     kind = recipe.generator or (REPAINT if space.kinds else kind_of(netG))
     if kind not in (space.kinds or (kind_of(netG),)):
         return None
-    return of_kind(netG, kind)
+    return generator_of_kind(netG, kind)

@@ -23,15 +23,22 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from search_spaces.checks import check_combination
-from search_spaces.distributions import Conditional, Fixed, Parameter, Range, plain, read_parameter
+from search_spaces.distributions import (
+    Conditional,
+    Fixed,
+    Parameter,
+    Range,
+    format_value,
+    read_parameter,
+)
 from search_spaces.generators import GENERATOR, GeneratorKind, kind_of
 from search_spaces.strict_yaml import read_bounded, read_mapping
 from search_spaces.trial_params import (
     EXTRAS,
-    FIVE,
     FROM_SCRATCH,
+    REQUIRED_SETTINGS,
     SETTINGS,
-    USED,
+    USE_PERCEPTUAL,
     GanMode,
     TrialParams,
     Value,
@@ -48,10 +55,10 @@ class Space:
     """The settings that a search varies, and those that it fixes.
 
     Attributes:
-        name: the built-in's name, or the file's name without its extension.
+        name: the name of a built-in space, or the file's name without its extension.
         description: one paragraph for users.
         parameters: an entry for each field of `TrialParams`, then for those of `EXTRAS`,
-            `GENERATOR` and `USED` that the file contains.
+            `GENERATOR` and `USE_PERCEPTUAL` that the file contains.
         overrides: values that the user set beside the file, by name, as given.
     """
 
@@ -62,7 +69,7 @@ class Space:
 
     @property
     def text(self) -> str:
-        """The space as canonical YAML: equivalent spaces have the same text."""
+        """The space as canonical YAML: equal spaces have the same text."""
         entries = {name: entry.as_data() for name, entry in self.parameters.items()}
         return yaml.safe_dump({"params": entries}, sort_keys=False, default_flow_style=None)
 
@@ -100,10 +107,10 @@ class Space:
         others = {**self.fixed, **trial.params}
         for name, entry in self.conditional.items():
             if entry.applies(others):
-                entry.chosen.suggest(trial, name)
+                entry.distribution.suggest(trial, name)
 
     def values(self, suggested: Mapping[str, Any]) -> dict[str, Value]:
-        """All settings of a trial, from the sampler's suggestion, without those of the profile."""
+        """A trial's settings, from the sampler's suggestion; those of the profile are left out."""
         values = {**self.fixed, **suggested}
         for name, entry in self.conditional.items():
             if name not in suggested and entry.otherwise is not None:
@@ -113,7 +120,7 @@ class Space:
     def params(self, suggested: Mapping[str, Any]) -> TrialParams:
         """A trial's five parameters, from the sampler's suggestion."""
         values = self.values(suggested)
-        return TrialParams.model_validate({name: values[name] for name in FIVE})
+        return TrialParams.model_validate({name: values[name] for name in REQUIRED_SETTINGS})
 
     @property
     def pinned(self) -> dict[str, Value]:
@@ -122,15 +129,15 @@ class Space:
 
     def extras(self, suggested: Mapping[str, Any]) -> dict[str, Value]:
         """A trial's extra training settings, without those that the space fixes."""
-        values, same = self.values(suggested), self.pinned
-        return {name: values[name] for name in EXTRAS if name in values and name not in same}
+        values, pinned = self.values(suggested), self.pinned
+        return {name: values[name] for name in EXTRAS if name in values and name not in pinned}
 
     def suggestion(self, params: TrialParams, train: Mapping[str, Any]) -> dict[str, Any]:
-        """The suggestion that gives these settings; the inverse of `params()`.
+        """The suggestion that results in these settings: the inverse of `params` and `extras`.
 
         Args:
             params: the five parameters.
-            train: training settings; all of `EXTRAS`.
+            train: training settings, with all of `EXTRAS`.
 
         Raises:
             ValueError: the message names every setting whose value is outside this space, or is
@@ -140,7 +147,7 @@ class Space:
             **train,
             **params.model_dump(),
             GENERATOR: kind_of(train["netG"]),
-            USED: params.lambda_perceptual > 0,
+            USE_PERCEPTUAL: params.lambda_perceptual > 0,
         }
         suggested: dict[str, Any] = {}
         outside: list[tuple[str, Value, str]] = []
@@ -151,8 +158,8 @@ class Space:
                     if entry.otherwise not in (None, value):
                         outside.append((name, value, allowed))
                     continue
-                entry = entry.chosen
-            if not entry.holds(value):
+                entry = entry.distribution
+            if not entry.contains(value):
                 outside.append((name, value, allowed))
             elif not isinstance(entry, Fixed):
                 suggested[name] = value
@@ -167,22 +174,22 @@ class Space:
             outside: each setting, with its value and what is allowed.
         """
         others = [
-            f"{name} {plain(value)} is not {allowed}"
+            f"{name} {format_value(value)} is not {allowed}"
             for name, value, allowed in outside
             if name not in self.overrides
         ]
         excluded = [
-            f"--set {name}={self.overrides[name]} (it has {plain(value)})"
+            f"--set {name}={self.overrides[name]} (it has {format_value(value)})"
             for name, value, _ in outside
             if name in self.overrides
         ]
         parts = [f"outside space {self.name}: {', '.join(others)}"] if others else []
         return ", and ".join(parts + ([f"excluded by {', '.join(excluded)}"] if excluded else []))
 
-    def holds(self, params: TrialParams) -> bool:
+    def contains(self, params: TrialParams) -> bool:
         """Whether the five parameters are in this space."""
         values = params.model_dump()
-        return all(self.parameters[name].holds(value) for name, value in values.items())
+        return all(self.parameters[name].contains(value) for name, value in values.items())
 
     @property
     def discriminators(self) -> tuple[tuple[int, GanMode], ...]:
@@ -192,7 +199,7 @@ class Space:
         return tuple(sorted(itertools.product(depths, modes)))
 
     def check_against(self, train: Mapping[str, Any]) -> None:
-        """Reject training settings that are incompatible with a discriminator of this space.
+        """Reject training settings that do not allow every discriminator and netG of this space.
 
         Args:
             train: the fixed training settings (netG, crop_size, load_size, preprocess).
@@ -205,10 +212,10 @@ class Space:
             check_combination(depth, {**train, "netG": net})
 
     def check_shared_start(self, netG: str) -> None:
-        """Reject a space that varies settings which must be equal for a shared warm start.
+        """Reject a space that varies settings which a shared warm start fixes.
 
         Args:
-            netG: the shared generator.
+            netG: the warm start's generator.
 
         Raises:
             ValueError: names the setting.
@@ -240,7 +247,7 @@ def space_text(name_or_file: str) -> str:
     """
     if name_or_file in BUILT_IN:
         return (files("search_spaces") / f"{name_or_file}.yaml").read_text(encoding="utf-8")
-    path = Path(os.path.expanduser(name_or_file))  # leaves ~ if there is no home folder
+    path = Path(os.path.expanduser(name_or_file))  # keeps ~ if there is no home folder
     if not path.is_file():
         raise ValueError(
             f"Space {name_or_file} is neither a file nor one of {', '.join(BUILT_IN)}: give one of "
@@ -281,41 +288,41 @@ def parse_space(name: str, text: str, overrides: Mapping[str, str] | None = None
     for key in entries:
         if key not in SETTINGS:
             raise ValueError(
-                f"{source(key)}: {key} is no setting that can be searched{did_you_mean(key)} these "
-                f"can: {', '.join(SETTINGS)}."
+                f"{source(key)}: {key} is not a setting that can be searched{did_you_mean(key)} "
+                f"these can: {', '.join(SETTINGS)}."
             )
-    missing = [key for key in FIVE if key not in entries]
+    missing = [key for key in REQUIRED_SETTINGS if key not in entries]
     if missing:
         raise ValueError(f"{where}: {missing[0]} is missing; give it a range or a fixed value.")
     parameters = {
         key: read_parameter(key, entries[key], source(key)) for key in SETTINGS if key in entries
     }
     perceptual = parameters["lambda_perceptual"]
-    if USED in parameters and isinstance(perceptual, Fixed):
-        parameters[USED] = Fixed(perceptual.value != 0)
-    settle_generator(parameters, source("netG", GENERATOR))
+    if USE_PERCEPTUAL in parameters and isinstance(perceptual, Fixed):
+        parameters[USE_PERCEPTUAL] = Fixed(perceptual.value != 0)
+    resolve_generator(parameters, source("netG", GENERATOR))
     check_conditions(parameters, where)
-    check_use(parameters, source(USED))
+    check_use_perceptual(parameters, source(USE_PERCEPTUAL))
     return Space(name, " ".join(str(data.get("description", "")).split()), parameters, overrides)
 
 
-def settle_generator(parameters: dict[str, Parameter], where: str) -> None:
+def resolve_generator(parameters: dict[str, Parameter], where: str) -> None:
     """Remove the choice of `generator` from a space that fixes netG, which implies the kind.
 
     Raises:
         ValueError: the two contradict each other, or both are searched.
     """
-    net, kind = parameters.get("netG"), parameters.get(GENERATOR)
-    if net is None or kind is None:
+    net, choice = parameters.get("netG"), parameters.get(GENERATOR)
+    if net is None or choice is None:
         return
     if not isinstance(net, Fixed):
         raise ValueError(
             f"{where}: netG and {GENERATOR} both choose the generator; leave one of them out."
         )
-    if not kind.holds(kind_of(str(net.value))):
+    if not choice.contains(kind_of(str(net.value))):
         raise ValueError(
             f"{where}: netG {net.value} is of {GENERATOR} {kind_of(str(net.value))}, and "
-            f"{GENERATOR} is {kind.describe()}; leave one of them out."
+            f"{GENERATOR} is {choice.describe()}; leave one of them out."
         )
     del parameters[GENERATOR]
 
@@ -328,44 +335,49 @@ def check_conditions(parameters: Mapping[str, Parameter], where: str) -> None:
     """
     for key, entry in parameters.items():
         for name, allowed in entry.when if isinstance(entry, Conditional) else ():
-            on = parameters.get(name)
-            if on is None:
+            dependency = parameters.get(name)
+            if dependency is None:
                 raise ValueError(f"{where}: {key}: when names {name}, which the space leaves out.")
-            if isinstance(on, Conditional):
+            if isinstance(dependency, Conditional):
                 raise ValueError(f"{where}: {key}: when names {name}, which depends on others.")
-            if isinstance(on, Range) and on.type == "float":
+            if isinstance(dependency, Range) and dependency.type == "float":
                 raise ValueError(
                     f"{where}: {key}: when names {name}, a range: name a choice or whole numbers."
                 )
             # Overrides may disable a setting; an impossible value in a file is an error.
-            for value in allowed if not isinstance(on, Fixed) else ():
-                if not on.holds(value):
+            for value in allowed if not isinstance(dependency, Fixed) else ():
+                if not dependency.contains(value):
                     raise ValueError(
-                        f"{where}: {key}: when: {name} is never {plain(value)}; it is "
-                        f"{on.describe()}."
+                        f"{where}: {key}: when: {name} is never {format_value(value)}; it is "
+                        f"{dependency.describe()}."
                     )
 
 
-def check_use(parameters: Mapping[str, Parameter], where: str) -> None:
-    """Validate that use_perceptual, if the space has it, is true exactly for weights above 0.
+def check_use_perceptual(parameters: Mapping[str, Parameter], where: str) -> None:
+    """Reject a space in which use_perceptual is not the same as a lambda_perceptual above 0.
 
     Raises:
         ValueError: names the invalid key.
     """
     entry = parameters["lambda_perceptual"]
-    if USED not in parameters or isinstance(entry, Fixed):
+    if USE_PERCEPTUAL not in parameters or isinstance(entry, Fixed):
         return
     where = f"{where}: lambda_perceptual"
-    if not isinstance(entry, Conditional) or (USED, (True,)) not in entry.when:
-        raise ValueError(f"{where}: when must be {{{USED}: true}} where the space holds {USED}.")
+    if not isinstance(entry, Conditional) or (USE_PERCEPTUAL, (True,)) not in entry.when:
+        raise ValueError(
+            f"{where}: when must be {{{USE_PERCEPTUAL}: true}} where the space holds "
+            f"{USE_PERCEPTUAL}."
+        )
     if entry.otherwise != 0:
-        raise ValueError(f"{where}: else must be 0, which is what {USED} false means.")
-    if entry.chosen.holds(0):
-        raise ValueError(f"{where}: it must stay above 0, for {USED} says whether it is used.")
+        raise ValueError(f"{where}: else must be 0, which is what {USE_PERCEPTUAL} false means.")
+    if entry.distribution.contains(0):
+        raise ValueError(
+            f"{where}: it must stay above 0, since {USE_PERCEPTUAL} says whether it is used."
+        )
 
 
 def did_you_mean(key: object) -> str:
-    """The setting whose name is nearest, as part of a sentence."""
+    """A suggestion, as part of a sentence: the setting with the most similar name."""
     near = get_close_matches(str(key).lower(), [name.lower() for name in SETTINGS], 1)
     names = [name for name in SETTINGS if name.lower() in near]
     return f" (did you mean {names[0]}?);" if names else ";"

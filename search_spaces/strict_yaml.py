@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-# Limits for a settings file: far above any real one, far below what would exhaust the machine.
+# Limits for a settings file: far above any real file, far below what would exhaust the machine.
 MOST_BYTES = 1 << 20
 MOST_NODES = 10_000
 DEEPEST = 20
@@ -33,20 +33,20 @@ class StrictLoader(yaml.SafeLoader):
         before = self.nodes
         self.depth += 1
         if self.depth > DEEPEST:
-            raise refusal(f"it is nested deeper than {DEEPEST} levels", event.start_mark)
+            raise yaml_error(f"it is nested deeper than {DEEPEST} levels", event.start_mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
         if node is None:
             return None
         if isinstance(event, yaml.AliasEvent):
             if node not in self.sizes:
-                raise refusal(f"the alias {event.anchor} contains itself", event.start_mark)
+                raise yaml_error(f"the alias {event.anchor} contains itself", event.start_mark)
             self.nodes += self.sizes[node]
         else:
             self.nodes += 1
             self.sizes[node] = self.nodes - before
         if self.nodes > MOST_NODES:
-            raise refusal(f"it holds more than {MOST_NODES} entries", event.start_mark)
+            raise yaml_error(f"it holds more than {MOST_NODES} entries", event.start_mark)
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -54,15 +54,15 @@ class StrictLoader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
-                    raise refusal(
-                        f"the key {key.value[:LONGEST_WORD]} stands twice", key.start_mark
+                    raise yaml_error(
+                        f"the key {key.value[:LONGEST_WORD]} occurs twice", key.start_mark
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
     def construct_number(self, node: yaml.ScalarNode) -> float:
         if len(node.value) > LONGEST_NUMBER:
-            raise refusal(f"a number has more than {LONGEST_NUMBER} digits", node.start_mark)
+            raise yaml_error(f"a number has more than {LONGEST_NUMBER} digits", node.start_mark)
         whole = node.tag.endswith(":int")
         read = self.construct_yaml_int if whole else self.construct_yaml_float
         return read(node)  # a float or an int
@@ -72,7 +72,7 @@ StrictLoader.add_constructor("tag:yaml.org,2002:int", StrictLoader.construct_num
 StrictLoader.add_constructor("tag:yaml.org,2002:float", StrictLoader.construct_number)
 
 
-def refusal(problem: str, mark: Any) -> yaml.MarkedYAMLError:
+def yaml_error(problem: str, mark: Any) -> yaml.MarkedYAMLError:
     return yaml.constructor.ConstructorError(None, None, problem, mark)
 
 
@@ -109,15 +109,15 @@ def read_mapping(text: str, where: str) -> dict[Any, Any]:
             f"{where} is not valid YAML{line}: {problem[:LONGEST_PROBLEM]}."
         ) from error
     except (ValueError, LookupError, AttributeError, TypeError) as error:
-        # PyYAML's own errors, for an invalid date or a value that does not fit its tag.
+        # PyYAML raises these for an invalid date, or a value that does not fit its tag.
         raise ValueError(f"{where} is not valid YAML: a value does not fit its tag.") from error
     if not isinstance(data, dict):
-        raise ValueError(f"{where} must be a YAML mapping, not {kind(data)}.")
+        raise ValueError(f"{where} must be a YAML mapping, not {type_in_words(data)}.")
     return data
 
 
-def kind(value: object) -> str:
-    """The type of a YAML value, in a user's words."""
+def type_in_words(value: object) -> str:
+    """The type of a YAML value, in words for the user."""
     if value is None:
         return "empty"
     return {list: "a list", str: "a text", bool: "a yes/no value"}.get(

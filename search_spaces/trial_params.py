@@ -12,7 +12,7 @@ GeneratorName = Literal[
 ]
 Value = float | int | str | bool
 
-# Upper limits against absurd memory demands, far above any practical use.
+# Upper limits, far above any practical use, against absurd memory demands.
 MOST_LAYERS = 12
 MOST_FILTERS = 256
 MOST_IN_BATCH = 1024
@@ -35,7 +35,7 @@ class TrialParams(BaseModel):
     lr: float = Field(gt=0, description="Adam's initial learning rate, for both networks")
 
 
-FIVE = tuple(TrialParams.model_fields)
+REQUIRED_SETTINGS = tuple(TrialParams.model_fields)
 """The settings that every space must contain."""
 
 EXTRAS: dict[str, Any] = {
@@ -50,28 +50,28 @@ EXTRAS: dict[str, Any] = {
     "init_type": Literal["normal", "xavier", "kaiming", "orthogonal"],
     "init_gain": Annotated[float, Field(gt=0)],
 }
-"""Further training settings that a space may contain, with pix2pix's names and meanings. Omitted
-ones come from the profile."""
+"""Further training settings that a space may contain, with pix2pix's names and meanings. Those that
+a space leaves out have the profile's values."""
 
 FROM_SCRATCH = ("netG", "ngf", "ndf", "norm", "init_type", "init_gain")
-"""Those that change the initial networks: trials with a shared warm start cannot vary them."""
+"""The extras that change the initial networks: a search with a warm start cannot vary them."""
 
-USED = "use_perceptual"
-"""An auxiliary boolean that a space may contain as a condition for lambda_perceptual. It is true
-exactly if lambda_perceptual is above 0."""
+USE_PERCEPTUAL = "use_perceptual"
+"""An auxiliary boolean that a space may contain as a condition for lambda_perceptual. It is true if
+and only if lambda_perceptual is above 0."""
 
 SETTINGS: dict[str, Any] = {
     **{name: Annotated[own.annotation, own] for name, own in TrialParams.model_fields.items()},
     **EXTRAS,
     GENERATOR: GeneratorKind,
-    USED: bool,
+    USE_PERCEPTUAL: bool,
 }
-"""All settings that a space may contain, with the type of their values."""
+"""All parameters that a space may contain, with the types of their values."""
 
 
 def type_of(name: str) -> type:
     """The Python type of a setting's values."""
-    kind = SETTINGS[name]
-    while kind not in (float, int, str, bool):
-        kind = get_args(kind)[0] if get_args(kind) else type(kind)
-    return kind  # type: ignore[no-any-return]
+    annotation = SETTINGS[name]
+    while annotation not in (float, int, str, bool):
+        annotation = get_args(annotation)[0] if get_args(annotation) else type(annotation)
+    return annotation  # type: ignore[no-any-return]

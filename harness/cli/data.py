@@ -129,12 +129,12 @@ def preview_command(
     from harness.data.check.preview import preview, spread
     from harness.data.files.folder_bit_depth import with_bits
     from harness.data.files.pair_folders import find_pairs
-    from harness.paths import check_file, write_aside
+    from harness.paths import check_file, replace_atomically
 
     check_file(out, "-o")
     if out.suffix.lower() != ".png":
         raise UserInputError(f"{out} is not written: the preview is a PNG; name it so with -o.")
     sheet = preview(spread(with_bits(find_pairs(folder))), direction, to_stderr)
-    with write_aside(out) as aside:
+    with replace_atomically(out) as aside:
         sheet.save(aside, "PNG")
     typer.echo(str(out))

@@ -216,7 +216,7 @@ def write(file: Path | None, text: str) -> None:
     if file is None:
         sys.stdout.write(text)
         return
-    from harness.paths import check_file, write_whole
+    from harness.paths import check_file, write_atomically
 
     check_file(file, "-o")
-    write_whole(file, text)
+    write_atomically(file, text)

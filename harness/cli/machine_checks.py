@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import HarnessError
-from harness.paths import RunPaths, nearest, unfit_to_run_in, why_not_writable
+from harness.paths import RunPaths, existing_ancestor, why_not_a_run_dir, why_not_writable
 from reports.texts.numbers import quantity
 
 Level = Literal["ok", "warning", "problem"]
@@ -160,9 +160,9 @@ def cache() -> Finding:
 
 def run_folder(folder: Path) -> Finding:
     """Check that results can be written, with enough free space."""
-    if why := unfit_to_run_in(folder):
+    if why := why_not_a_run_dir(folder):
         return Finding("problem", "run folder", why, "choose another with --run-dir DIR.")
-    free = shutil.disk_usage(nearest(folder)).free
+    free = shutil.disk_usage(existing_ancestor(folder)).free
     text = f"{folder}: {free / GIB:.1f} GiB free on its disk"
     if free >= LOW_SPACE:
         return Finding("ok", "run folder", text)

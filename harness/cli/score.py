@@ -62,7 +62,7 @@ def score(
 
     Example: harness score --pred restored --target originals --input retouched
     """
-    from harness.paths import check_file, write_whole
+    from harness.paths import check_file, write_atomically
 
     for flag, file in (("--json", json_file), ("--csv", csv_file)):
         if file is not None:
@@ -71,13 +71,13 @@ def score(
     chosen, found = score_with(files, objective, device, weights, region)
     figures = as_json(found, chosen.name, chosen.weights)
     if json_file is not None:
-        write_whole(json_file, json_text(figures))
+        write_atomically(json_file, json_text(figures))
     if csv_file is not None:
         import pandas as pd
 
         from reports.export.trials_table import as_csv
 
-        write_whole(csv_file, as_csv(pd.DataFrame(figures["images"])))
+        write_atomically(csv_file, as_csv(pd.DataFrame(figures["images"])))
     print_table(figures, chosen.direction)
 
 

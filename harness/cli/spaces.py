@@ -38,6 +38,6 @@ def spaces(
         holding = ", ".join(
             each
             for each, found in known.items()
-            if found.holds(recipe.params) and generator_for(recipe, found, QUICK.netG)
+            if found.contains(recipe.params) and generator_for(recipe, found, QUICK.netG)
         )
         print(f"  {name:<12} {recipe.description} (in {holding})")

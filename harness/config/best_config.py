@@ -1,4 +1,4 @@
-"""Read a `best.yaml`, which a search or a person has written."""
+"""Read a `best.yaml`, written by a search or by hand."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +29,7 @@ class Stage(Frozen):
 
 
 class Provenance(BaseModel):
-    """The conditions under which the settings were found, as far as a training needs them."""
+    """How the settings were found, as far as a training needs to know."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -55,7 +55,7 @@ class BestConfig(BaseModel):
     @field_validator("train", mode="before")
     @classmethod
     def without_warm_start(cls, train: Any) -> Any:
-        """The warm start of the trial is no part of another training."""
+        """Drop the trial's warm start, which a full training does not use."""
         if not isinstance(train, dict):
             return train
         return {key: value for key, value in train.items() if key != "warm_start"}
@@ -65,12 +65,12 @@ def read_best_config(file: Path) -> BestConfig:
     """Read a `best.yaml`.
 
     Raises:
-        UserInputError: it cannot be read, or an entry cannot be used; the sentence names it.
+        UserInputError: it cannot be read, or an entry is invalid; the message names the entry.
     """
     try:
         return BestConfig.model_validate(read_mapping(read_bounded(file), str(file)))
     except (OSError, UnicodeDecodeError) as error:
-        wrong = "is no text"
+        wrong = "is not text"
         if isinstance(error, OSError):
             wrong = f"cannot be read ({error.strerror})"
         raise UserInputError(

@@ -1,4 +1,4 @@
-"""What all settings models have in common, and how they refuse a value."""
+"""The base of all settings models, and their error messages."""
 
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,7 +20,7 @@ class Frozen(BaseModel):
 class Options(Frozen):
     """Base of the models whose fields are a command's options.
 
-    From Python too an unusable value raises `UserInputError`, in the command's own words.
+    An invalid value raises `UserInputError`, from Python too, with the command's message.
     """
 
     if not TYPE_CHECKING:  # type checkers derive the parameters from the fields
@@ -29,14 +29,14 @@ class Options(Frozen):
             try:
                 super().__init__(**given)
             except ValidationError as error:
-                raise UserInputError(refusal(type(self), error)) from error
+                raise UserInputError(error_sentence(type(self), error)) from error
 
 
-def refusal(model: type[Options], error: ValidationError) -> str:
+def error_sentence(model: type[Options], error: ValidationError) -> str:
     """A message about the first invalid option, from pydantic's errors."""
     first, *others = error.errors()
-    reasons = [first, *(other for other in others if other["loc"][:1] == first["loc"][:1])]
-    text = remedy(reasons)
+    same_field = [first, *(other for other in others if other["loc"][:1] == first["loc"][:1])]
+    text = remedy(same_field)
     if not first["loc"]:
         return f"{text}."
     field = str(first["loc"][0])
@@ -54,7 +54,7 @@ def refusal(model: type[Options], error: ValidationError) -> str:
 
 
 def unusable_entry(file: Path, error: ValidationError) -> UserInputError:
-    """The error for a file with an entry that its model refuses or lacks; names the first."""
+    """The error for a file with an invalid or missing entry; its message names the first."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "missing":

@@ -1,6 +1,6 @@
-"""How a field of a settings model appears as an option of the command line, and is read.
+"""How a field of a settings model appears as a command line option, and how values are parsed.
 
-The field itself states the option's name, type, range and default, and its description is the help.
+The field itself has the option's name, type, range and default; its description is the help text.
 """
 
 import os
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 LONGEST_NAME = 200
-"""Characters of a study's name."""
+"""Maximum number of characters in a study's name."""
 BUILT_IN_STUDY = "boundary-sharpness"
 """The default name of a study of the built-in pairs."""
 
@@ -30,9 +30,9 @@ class Option:
 
     Attributes:
         group: the heading in the help.
-        flag: the option's name, if it is not the field's.
-        metavar: the placeholder for its value, if the type's own is not clear.
-        basic: whether `--help` lists it; `--help-all` lists all.
+        flag: the option's name, if it differs from the field's.
+        metavar: the placeholder for its value, if the type's own is not clear enough.
+        basic: whether `--help` lists it; `--help-all` lists all options.
         argument: whether it is a positional argument.
     """
 
@@ -48,17 +48,15 @@ class Option:
 
 
 def option_of(field: "FieldInfo") -> Option | None:
-    """The metadata of a field that is an option."""
+    """The metadata of a field; None if it is not an option."""
     return next((entry for entry in field.metadata if isinstance(entry, Option)), None)
 
 
-def words_of(settings: "BaseModel", leave_out: Collection[str] = ()) -> list[str]:
-    """The options that these settings were given with, as words of a command line.
-
-    Paths are absolute.
+def command_words(settings: "BaseModel", leave_out: Collection[str] = ()) -> list[str]:
+    """The options that were set explicitly, as words of a command line, with absolute paths.
 
     Args:
-        leave_out: names of fields.
+        leave_out: names of fields to omit.
     """
     words: list[str] = []
     for name, field in type(settings).model_fields.items():
@@ -71,31 +69,31 @@ def words_of(settings: "BaseModel", leave_out: Collection[str] = ()) -> list[str
             words.append(flag)
             continue
         if isinstance(value, Mapping):
-            value = tuple(f"{key}={one}" for key, one in value.items())
-        for one in value if isinstance(value, tuple) else (value,):
-            words += [flag, str(one.absolute() if isinstance(one, Path) else one)]
+            value = tuple(f"{key}={item}" for key, item in value.items())
+        for item in value if isinstance(value, tuple) else (value,):
+            words += [flag, str(item.absolute() if isinstance(item, Path) else item)]
     return words
 
 
-def seconds(duration: Any) -> Any:
-    """Parse a duration such as `90m`, `8h` or `45s`; in seconds. Numbers are returned as they are.
+def parse_duration(duration: Any) -> Any:
+    """Parse a duration such as `90m`, `8h` or `45s` to seconds. Numbers are returned unchanged.
 
     Raises:
-        ValueError: a text that is no duration.
+        ValueError: the text is not a duration.
     """
     if not isinstance(duration, str):
         return duration
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", duration.strip().lower())
-    if not found or found[2] not in UNITS or not float(found[1]):
-        raise ValueError("it is no duration: write for example 45s, 90m or 8h")
-    return float(found[1]) * UNITS[found[2]]
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", duration.strip().lower())
+    if not match or match[2] not in UNITS or not float(match[1]):
+        raise ValueError("it is not a duration: write for example 45s, 90m or 8h")
+    return float(match[1]) * UNITS[match[2]]
 
 
-def pins(entries: Any) -> Any:
-    """Parse the entries `NAME=VALUE` of `--set` to a mapping. A mapping is returned as it is.
+def parse_pins(entries: Any) -> Any:
+    """Parse the entries `NAME=VALUE` of `--set` to a mapping. A mapping is returned unchanged.
 
     Raises:
-        UserInputError: an entry has no `=`, or nothing before it, or a name is given twice.
+        UserInputError: an entry has no name or no `=`, or a name is given twice.
     """
     if not isinstance(entries, list):
         return entries
@@ -114,11 +112,11 @@ def pins(entries: Any) -> Any:
     return pinned
 
 
-def named_after_data(given: Mapping[str, Any]) -> str:
-    """The default name of a study, so that other data is another study.
+def default_study_name(given: Mapping[str, Any]) -> str:
+    """The default name of a study: that of its data, so that other data gives another study.
 
     Args:
-        given: the settings before it: the user's folder or list of pairs, if any.
+        given: the fields validated before it, with the user's folder or list of pairs, if any.
     """
     data = given.get("originals") or given.get("data")
     if data is None:

@@ -9,14 +9,14 @@ QUICK = TrainSettings(
     preprocess="scale_width_and_crop",
     load_size=128,
     crop_size=128,
-    # So that fifty trials of both kinds of generator take two cores about six minutes.
+    # Fifty trials with both kinds of generator take about six minutes on two cores.
     steps=200,
     rungs=(100, 125, 150, 175, 200),
     ema_decay=0.98,
     ema_every=4,
     perceptual_layers=("relu1_1", "relu2_1"),
     perceptual_window=48,
-    # A generator that moves pixels then knows where each picture was changed (docs/evidence.md).
+    # Enough for a generator that moves pixels to find what was retouched (docs/evidence.md).
     warm_start_steps=900,
     warm_discriminator_steps=100,
     warm_start_lr_warp=4e-4,

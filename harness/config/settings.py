@@ -1,4 +1,4 @@
-"""Settings models: frozen, and validated once."""
+"""Settings models: immutable, and validated once, on creation."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,13 +14,19 @@ from pydantic import (
 )
 
 from harness.config.models import Frozen, Options
-from harness.config.options import LONGEST_NAME, Option, named_after_data, pins, seconds
+from harness.config.options import (
+    LONGEST_NAME,
+    Option,
+    default_study_name,
+    parse_duration,
+    parse_pins,
+)
 from harness.errors import inline
 from search_spaces.trial_params import MOST_FILTERS, MOST_IN_BATCH, GanMode, GeneratorName
 
-# Length of a finalist's training in trials: the CPU profile has no time for more.
+# A finalist is trained so many times as long as a trial; the CPU profile has no time for more.
 FINAL_TIMES = 1.5
-# Upper bounds: larger numbers are typing errors or attacks.
+# Upper bounds: larger numbers are typos or attacks.
 LARGEST_SIDE = 8192
 MOST_STEPS = 10_000_000
 MOST_EPOCHS = 1_000_000
@@ -43,26 +49,26 @@ Filters = Annotated[int, Field(gt=0, le=MOST_FILTERS)]
 Steps = Annotated[int, Field(ge=0, le=MOST_STEPS)]
 Epochs = Annotated[int, Field(ge=0, le=MOST_EPOCHS)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
-Wait = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=LONGEST_WAIT)]
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=LONGEST_WAIT)]
 
 
-def without_commands(name: str) -> str:
-    """Reject a name with control characters, which would act on the terminal."""
+def reject_control_characters(name: str) -> str:
+    """Validate that a name has no control characters, which could control the terminal."""
     if name != inline(name):
         raise ValueError("a name must not contain control characters")
     return name
 
 
-Plain = Annotated[str, AfterValidator(without_commands)]
+SafeName = Annotated[str, AfterValidator(reject_control_characters)]
 StudyName = Annotated[
-    str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(without_commands)
+    str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(reject_control_characters)
 ]
 
 
 class TrainSettings(Frozen):
-    """All training settings of a trial but the five that every search varies.
+    """All training settings of a trial except the five of `TrialParams`.
 
-    With pytorch-CycleGAN-and-pix2pix's names and meanings where it has them.
+    Names and meanings are those of pytorch-CycleGAN-and-pix2pix, where it has the setting.
     """
 
     netG: GeneratorName
@@ -92,20 +98,24 @@ class TrainSettings(Frozen):
     perceptual_layers: tuple[PerceptualLayer, ...] = Field(
         min_length=1, max_length=5, description="VGG19 activations compared"
     )
-    perceptual_window: Side | None = Field(description="side of the square compared; None: all")
+    perceptual_window: Side | None = Field(
+        description="side of the square that is compared; None: the whole picture"
+    )
     warm_start_steps: Steps = Field(description="steps of the study's shared warm start")
-    warm_discriminator_steps: Steps = Field(description="the last of them, all depths beside")
+    warm_discriminator_steps: Steps = Field(
+        description="further steps, in which discriminators of all kinds are trained together"
+    )
     warm_start_lr_warp: float = Field(
         default=2e-4, gt=0, description="learning rate of the warm start that moves pixels"
     )
 
     def longer(self, times: float) -> "TrainSettings":
-        """The same training, `times` as long, scored at its former and its new end."""
+        """The same training, `times` as long, scored at its original and its new end."""
         steps = round(self.steps * times)
         return self.model_copy(update={"steps": steps, "rungs": (self.steps, steps)})
 
-    def but(self, extras: Mapping[str, Any]) -> "TrainSettings":
-        """A validated copy with some values changed."""
+    def updated(self, extras: Mapping[str, Any]) -> "TrainSettings":
+        """A validated copy in which `extras` replace the values of the same names."""
         return TrainSettings.model_validate({**self.model_dump(), **extras})
 
 
@@ -114,29 +124,29 @@ class Repository(Frozen):
 
     folder: Path
     python: str = Field(description="the interpreter that runs it")
-    options: tuple[str, ...] = Field(description="the options that its train.py knows")
-    models: tuple[str, ...] = Field(default=(), description="what its --model may name")
-    silence: float = Field(gt=0, description="seconds without a sign after which it is hung")
+    options: tuple[str, ...] = Field(description="the options of its train.py")
+    models: tuple[str, ...] = Field(default=(), description="valid values of its --model")
+    silence: float = Field(gt=0, description="seconds without a sign of life until it is hung")
 
 
 class Program(Frozen):
-    """Any other program that runs the trials, read off a YAML by `harness.trials.external`."""
+    """Any other program that runs the trials, described by the user's YAML file."""
 
     file: Path = Field(description="the YAML that describes it")
     folder: Path = Field(description="where it runs")
-    command: tuple[str, ...] = Field(description="its words, with placeholders: {lr}, {out}")
+    command: tuple[str, ...] = Field(description="words with placeholders such as {lr} and {out}")
     mark: Literal["epoch", "step"] | None = Field(
-        description="what its results are numbered by; None: it has one, at its end"
+        description="the unit that numbers its results; None: there is only one, at its end"
     )
-    checkpoint: str | None = Field(description="inside {out}: pix2pix's generator")
-    restored: str | None = Field(description="inside {out}: a folder of restored pictures")
-    log: str | None = Field(description="inside {out}; None: what it prints")
-    losses: str | None = Field(description="regular expression of a log line, losses as groups")
-    silence: float = Field(gt=0, description="seconds without a sign after which it is hung")
+    checkpoint: str | None = Field(description="path in {out} of pix2pix's generator")
+    restored: str | None = Field(description="path in {out} of a folder of restored pictures")
+    log: str | None = Field(description="path in {out}; None: its output")
+    losses: str | None = Field(description="regular expression for log lines, a group per loss")
+    silence: float = Field(gt=0, description="seconds without a sign of life until it is hung")
 
     @property
     def continues(self) -> bool:
-        """Whether it gets a checkpoint to continue from."""
+        """Whether it continues from a checkpoint that it is given."""
         return any("{start_G}" in word or "{start_D}" in word for word in self.command)
 
 
@@ -144,10 +154,10 @@ External = Repository | Program
 
 
 class TrialPlan(Frozen):
-    """All that a worker needs to run any trial of one study. Picklable."""
+    """Everything that a worker needs to run any trial of a study; can be pickled."""
 
-    dataset: Path = Field(description="the prepared pairs, a file of harness.data.pairs")
-    folder: Path = Field(description="the study's run folder")
+    dataset: Path = Field(description="the file with the prepared pairs")
+    folder: Path = Field(description="the study's folder")
     train: TrainSettings
     other_netG: GeneratorName | None = Field(
         default=None, description="the generator of the other kind, if the study has both"
@@ -155,15 +165,15 @@ class TrialPlan(Frozen):
     weights: Weights
     device: str = Field(description="a torch device: cpu, cuda:0")
     threads: int = Field(ge=1, description="CPU threads of one trial")
-    warm_start_threads: int = Field(ge=1, description="CPU threads while the warm start is made")
+    warm_start_threads: int = Field(ge=1, description="CPU threads that train the warm start")
     warm_start: Literal["shared", "none"] = "shared"
     init_from: tuple[Path, ...] = Field(default=(), description="the user's net_G [, net_D]")
     discriminators: tuple[tuple[int, GanMode], ...] = Field(
-        description="(n_layers_D, gan_mode) that the space can ask for"
+        description="all (n_layers_D, gan_mode) of the space"
     )
     seed: int = 0
     objective: str = "boundary_sharpness"
-    external: External | None = Field(default=None, description="None: trained here")
+    external: External | None = Field(default=None, description="None: built-in training")
 
     @property
     def generators(self) -> tuple[GeneratorName, ...]:
@@ -179,7 +189,7 @@ InitFrom = Annotated[
         description="Continue from your latest_net_G.pth; give it twice to add net_D.",
     ),
 ]
-WishedWeights = Annotated[
+RequestedWeights = Annotated[
     Literal["auto", "pretrained", "random"],
     Field(description="Weights of the networks of LPIPS and of the perceptual term."),
 ]
@@ -225,7 +235,7 @@ class SearchConfig(Options):
     ] = "default"
     pinned: Annotated[
         dict[str, str],
-        BeforeValidator(pins),
+        BeforeValidator(parse_pins),
         Field(description="Keep one setting at a value."),
         replace(TRIED, basic=True, flag="--set", metavar="NAME=VALUE"),
     ] = {}  # noqa: RUF012  # pydantic copies it
@@ -246,7 +256,7 @@ class SearchConfig(Options):
     study: Annotated[
         StudyName,
         Field(
-            default_factory=named_after_data,
+            default_factory=default_study_name,
             description="The study's name, else the data folder's; an existing study is continued.",
         ),
         replace(RECORD, basic=True, metavar="NAME"),
@@ -294,7 +304,7 @@ class SearchConfig(Options):
         replace(MACHINE, metavar="URL"),
     ] = None
     seed: Annotated[Seed, Field(description="Seed of sampler, networks and batches."), START] = 0
-    weights: Annotated[WishedWeights, START] = "auto"
+    weights: Annotated[RequestedWeights, START] = "auto"
     objective: Annotated[
         str,
         Field(
@@ -340,17 +350,17 @@ class SearchConfig(Options):
         replace(RECORD, metavar="URI"),
     ] = None
     register_model: Annotated[
-        Plain | None,
+        SafeName | None,
         Field(description="Register the winner as a version of this model in MLflow."),
         replace(RECORD, metavar="NAME"),
     ] = None
     timeout: Annotated[
-        Wait | None,
+        Duration | None,
         Field(description="Stop after so long, such as 90m, the finalists' runs included."),
         replace(TRIALS, metavar="DURATION"),
     ] = None
     trial_timeout: Annotated[
-        Wait | None,
+        Duration | None,
         Field(description="Fail a trial after so long; else 10x the median."),
         replace(TRIALS, metavar="DURATION"),
     ] = None
@@ -381,7 +391,7 @@ class SearchConfig(Options):
 
     @field_validator("register_model")
     @classmethod
-    def name_that_mlflow_takes(cls, name: str | None) -> str | None:
+    def valid_model_name(cls, name: str | None) -> str | None:
         if name is not None and (not name.strip() or set(name) & set("/:.'\"")):
             raise ValueError("a model's name holds letters, but no / : . or quotation mark")
         return name

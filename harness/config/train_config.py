@@ -16,16 +16,16 @@ from harness.config.settings import (
     Epochs,
     InitFrom,
     LrPolicy,
+    RequestedWeights,
     Seed,
     Side,
-    WishedWeights,
 )
 
 TRAINING = Option("Training")
 
 
 class TrainConfig(Options):
-    """The options of `harness train`, one per field. None: as in the configuration file."""
+    """The options of `harness train`, one per field. None: the configuration file's value."""
 
     config: Annotated[
         Path,
@@ -85,7 +85,7 @@ class TrainConfig(Options):
         str, Field(description="auto, cpu, cuda or cuda:N."), replace(MACHINE, metavar="DEVICE")
     ] = "auto"
     seed: Annotated[Seed, Field(description="Seed of networks, order and crops."), TRAINING] = 0
-    weights: Annotated[WishedWeights, TRAINING] = "auto"
+    weights: Annotated[RequestedWeights, TRAINING] = "auto"
     objective: Annotated[
         str | None,
         Field(

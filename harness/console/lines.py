@@ -19,7 +19,7 @@ from harness.console.events import (
 from reports.texts.numbers import UNIT, number, quantity
 from reports.texts.translations import LANGUAGES
 from search_spaces.generators import MOVING
-from search_spaces.trial_params import FIVE
+from search_spaces.trial_params import REQUIRED_SETTINGS
 
 WIDTH = 100
 SPARKLINE_LENGTH = 40
@@ -139,7 +139,7 @@ def settings(params: Mapping[str, Any]) -> str:
     extras = "".join(
         f" {'warp' if value in MOVING else value}" if name == "netG" else f" {name}={value}"
         for name, value in params.items()
-        if name not in FIVE
+        if name not in REQUIRED_SETTINGS
     )
     return (
         f"L1={params['lambda_L1']:<5.4g} perc={params['lambda_perceptual']:<4.3g} "

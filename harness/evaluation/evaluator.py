@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from harness.data.pairs.pair_set import PairSet
 from harness.errors import DivergedError
-from harness.evaluation.panels import Square, telling_square
+from harness.evaluation.panels import Square, most_changed_square
 from harness.training.batches import to_signed, to_unit
 from harness.training.networks import restoring
 from harness.training.precision import full_float32
 from objectives.score import Objective, Reference, Score
 
-# Pixels per batch: bounds memory for any number and size of pictures.
+# Pixels per batch, which bounds memory for any number and size of pictures.
 BATCH_PIXELS = 2**21
 
 
@@ -23,7 +23,7 @@ class Evaluator:
 
     def __init__(self, pairs: PairSet, objective: Objective, device: torch.device) -> None:
         retouched, originals, masks = (
-            torch.stack(kind).to(device) for kind in (pairs.retouched, pairs.originals, pairs.masks)
+            torch.stack(side).to(device) for side in (pairs.retouched, pairs.originals, pairs.masks)
         )
         self.retouched = to_signed(retouched)
         self.reference = Reference(
@@ -36,11 +36,11 @@ class Evaluator:
 
     @cached_property
     def square(self) -> Square:
-        """The square that crops show. Found once, since the host waits for it."""
-        return telling_square(self.reference)
+        """The square that crops show. Computed once, since it synchronises with the device."""
+        return most_changed_square(self.reference)
 
     def noop(self) -> float:
-        """The score of the input unchanged."""
+        """The score of the unchanged inputs."""
         with full_float32():
             return self.score(to_unit(self.retouched)).value
 
@@ -51,18 +51,20 @@ class Evaluator:
         with full_float32():
             return self.score(to_unit(to_signed(torch.stack(self.undone).to(self.device)))).value
 
-    def __call__(self, judged: nn.Module | Tensor) -> tuple[Tensor, Score]:
-        """Restored pictures, float `[n, 3, h, w]` in [0, 1], and their score.
+    def __call__(self, candidate: nn.Module | Tensor) -> tuple[Tensor, Score]:
+        """Score a candidate; return its restored pictures, float `[n, 3, h, w]` in [0, 1], too.
 
         Args:
-            judged: a generator, or pictures restored by another program.
+            candidate: a generator, or pictures that another program restored, in the same format.
 
         Raises:
             DivergedError: the score is not finite.
         """
         with full_float32(), torch.inference_mode():
             restored = (
-                judged.to(self.device) if isinstance(judged, Tensor) else self.restored_by(judged)
+                candidate.to(self.device)
+                if isinstance(candidate, Tensor)
+                else self.restored_by(candidate)
             )
             score = self.score(restored)
         if not math.isfinite(score.value):

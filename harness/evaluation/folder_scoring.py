@@ -1,4 +1,4 @@
-"""Score folders of results: match their pictures, read and score them in batches."""
+"""Score folders of results: match their pictures, then read and score them in batches."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -38,8 +38,8 @@ from objectives.score import NothingToScoreError, Objective, Reference, Score, a
 
 Region = Literal["flow", "difference"]
 
-LISTED = 5
-# Pictures of one size are scored together, this many pixels at a time: bounds memory.
+LISTED = 5  # names in an error message
+# Pictures of one size are scored together, up to this many pixels at a time, to bound memory.
 BATCH_PIXELS = 2**20
 # pytorch-CycleGAN-and-pix2pix's test.py writes NAME_fake_B.png, NAME_real_B.png, NAME_real_A.png.
 RESTORED, ORIGINAL, RETOUCHED = "_fake_B", "_real_B", "_real_A"
@@ -64,7 +64,7 @@ class FolderScore:
 
     Attributes:
         score: over all pictures.
-        lpips_reference: what `Lrel` is relative to.
+        lpips_reference: the pictures whose LPIPS distance is 1 in `Lrel`, in words.
     """
 
     score: Score
@@ -81,11 +81,11 @@ def match_folders(
     """Match the pictures of several folders by their relative paths without suffix.
 
     Args:
-        remark: receives a sentence about the other files of a folder.
+        remark: receives a sentence about ignored files of a folder.
 
     Raises:
         UserInputError: a folder is missing or empty, neither `mask` nor `retouched` is given, or
-            pictures lack a counterpart.
+            a picture has no counterpart in another folder.
     """
     if mask is None and retouched is None:
         raise UserInputError(
@@ -98,8 +98,8 @@ def match_folders(
     stems = found["--pred"]
     places = {flag: f"{flag} {inline(folder)}" for flag, folder in folders.items()}
     for flag, files in found.items():
-        refuse_missing(stems, files, places[flag], places["--pred"])
-    refuse_missing(found["--target"], stems, places["--pred"], places["--target"])
+        reject_missing(stems, files, places[flag], places["--pred"])
+    reject_missing(found["--target"], stems, places["--pred"], places["--target"])
     return [
         PictureFiles(
             name_of(restored, pred),
@@ -149,9 +149,11 @@ def match_results(folder: Path, remark: Remark = no_remark) -> list[PictureFiles
 
 
 def pictures_of(folder: Path, flag: str, remark: Remark, deep: bool = True) -> dict[str, Path]:
-    """The pictures of a folder by their path in it without ending."""
+    """The pictures of a folder, by their relative path without its suffix."""
     if not is_folder(folder):
-        raise UserInputError(f"{flag} {inline(folder)} is no folder: name one with the pictures.")
+        raise UserInputError(
+            f"{flag} {inline(folder)} is not a folder: name one with the pictures."
+        )
     listing = list_pictures(folder, deep=deep)
     # Displacements that `harness restore --save-field` writes beside its pictures.
     account = account_of(name for name in listing.passed_over if not name.endswith(FIELD))
@@ -164,12 +166,15 @@ def pictures_of(folder: Path, flag: str, remark: Remark, deep: bool = True) -> d
     return unique_stems(listing.pictures, folder)
 
 
-def refuse_missing(wanted: dict[str, Path], there: dict[str, Path], where: str, of: str) -> None:
-    missing = sorted(stem + file.suffix for stem, file in wanted.items() if stem not in there)
+def reject_missing(
+    required: dict[str, Path], available: dict[str, Path], where: str, required_by: str
+) -> None:
+    """Reject a folder (`where`) that lacks counterparts of the pictures in `required_by`."""
+    missing = sorted(stem + file.suffix for stem, file in required.items() if stem not in available)
     if missing:
         raise UserInputError(
-            f"{where} lacks the counterparts of {listing_of(missing)} in {of}: pictures are paired "
-            "by name without its ending."
+            f"{where} lacks the counterparts of {listing_of(missing)} in {required_by}: pictures "
+            "are paired by name without its ending."
         )
 
 
@@ -181,15 +186,15 @@ def listing_of(names: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Bits:
-    """The bit depths of 16-bit pictures; restored ones may come from another program."""
+class BitDepths:
+    """The bit depths of 16-bit pictures; those of restored ones may differ from the others'."""
 
     restored: int
     others: int
 
     @classmethod
-    def of(cls, files: Sequence[PictureFiles]) -> "Bits":
-        others = [other for one in files for other in (one.original, one.retouched) if other]
+    def of(cls, files: Sequence[PictureFiles]) -> "BitDepths":
+        others = [file for one in files for file in (one.original, one.retouched) if file]
         return cls(bits_of([one.restored for one in files]), bits_of(others))
 
 
@@ -202,28 +207,29 @@ def score_files(
     """Read and score all pictures, which may have different sizes.
 
     Args:
-        region: the method to find the region of a picture without a mask.
-        remark: receives sentences about a guessed bit depth, and how far it is.
+        region: the method that finds the warped region of a picture without a mask.
+        remark: receives sentences about a guessed bit depth and about the progress.
 
     Raises:
         UserInputError: a picture cannot be read, its files differ in size, or there is nothing to
             score.
     """
-    bits = Bits.of(files)
+    bits = BitDepths.of(files)
     for sentence in {depth_remark(bits.restored), depth_remark(bits.others)} - {""}:
         remark(sentence)
     by_size: dict[tuple[int, int], list[PictureFiles]] = defaultdict(list)
-    for one in files:
-        by_size[picture_size(one)].append(one)
+    for picture in files:
+        by_size[picture_size(picture)].append(picture)
 
-    def scored() -> Iterator[dict[str, float | str]]:
-        for (width, height), same in by_size.items():
+    def scored_rows() -> Iterator[dict[str, float | str]]:
+        for (width, height), same_size in by_size.items():
             step = max(1, BATCH_PIXELS // (width * height))
-            for start in range(0, len(same), step):
-                yield from score_batch(same[start : start + step], objective, region, bits)
+            for start in range(0, len(same_size), step):
+                batch = same_size[start : start + step]
+                yield from score_batch(batch, objective, region, bits)
 
-    told = counted(scored(), len(files), "pictures are scored", remark)
-    rows = {str(row["name"]): row for row in told}
+    counted_rows = counted(scored_rows(), len(files), "pictures are scored", remark)
+    rows = {str(row["name"]): row for row in counted_rows}
     try:
         score = aggregate([rows[file.name] for file in files], objective.direction)
     except NothingToScoreError as error:
@@ -241,32 +247,33 @@ def picture_size(files: PictureFiles) -> tuple[int, int]:
 
 
 def score_batch(
-    files: Sequence[PictureFiles], objective: Objective, region: Region, bits: Bits
+    files: Sequence[PictureFiles], objective: Objective, region: Region, bits: BitDepths
 ) -> list[dict[str, float | str]]:
-    """The rows of pictures whose files have the same size; EXIF may rotate some of them."""
-    alike: dict[torch.Size, list[PictureSet]] = defaultdict(list)
-    for one in files:
-        found = read_set(one, region, bits)
-        alike[found.original.shape].append(found)
-    return [row for group in alike.values() for row in score_sets(group, objective)]
+    """Score pictures whose files have the same size; EXIF may rotate some of them."""
+    by_shape: dict[torch.Size, list[PictureSet]] = defaultdict(list)
+    for picture in files:
+        picture_set = read_set(picture, region, bits)
+        by_shape[picture_set.original.shape].append(picture_set)
+    return [row for group in by_shape.values() for row in score_sets(group, objective)]
 
 
 def score_sets(
     sets: "Sequence[PictureSet]", objective: Objective
 ) -> Sequence[dict[str, float | str]]:
-    """The rows of pictures of one size."""
-    retouched = [one.retouched for one in sets if one.retouched is not None]
+    """Score pictures of one size: a row of `Score.per_image` for each."""
+    retouched = [picture.retouched for picture in sets if picture.retouched is not None]
     reference = Reference(
-        names=tuple(one.files.name for one in sets),
-        targets=torch.stack([one.original for one in sets]),
-        masks=torch.stack([one.mask for one in sets]),
+        names=tuple(picture.files.name for picture in sets),
+        targets=torch.stack([picture.original for picture in sets]),
+        masks=torch.stack([picture.mask for picture in sets]),
         inputs=torch.stack(retouched) if retouched else None,
     )
     try:
         with full_float32():
-            score = objective.against(reference)(torch.stack([one.restored for one in sets]))
+            scorer = objective.against(reference)
+            score = scorer(torch.stack([picture.restored for picture in sets]))
     except NothingToScoreError as error:
-        return [{"name": one.files.name, "skipped": str(error)} for one in sets]
+        return [{"name": picture.files.name, "skipped": str(error)} for picture in sets]
     except ValueError as error:
         raise UserInputError(f"{inline(sets[0].files.restored)}: {error}") from error
     return score.per_image
@@ -274,7 +281,7 @@ def score_sets(
 
 @dataclass(frozen=True)
 class PictureSet:
-    """One picture's tensors: floats `[3, h, w]` in [0, 1], mask bool `[1, h, w]`."""
+    """One picture's tensors: float `[3, h, w]` in [0, 1], and the mask, bool `[1, h, w]`."""
 
     files: PictureFiles
     restored: Tensor
@@ -283,40 +290,47 @@ class PictureSet:
     mask: Tensor
 
 
-def read_set(files: PictureFiles, region: Region, bits: Bits) -> PictureSet:
-    """Read the files of one picture; without a mask, find it between input and original."""
+def read_set(files: PictureFiles, region: Region, bits: BitDepths) -> PictureSet:
+    """Read the files of one picture; without a mask, find it from the input and the original."""
     original = read_picture(files.original, bits.others)
     restored = read_picture(files.restored, bits.restored)
-    refuse_other_size(files.restored, restored.shape, files.original, original)
+    reject_other_size(files.restored, restored.shape, files.original, original)
     retouched = None
     if files.retouched is not None:
         retouched = read_picture(files.retouched, bits.others)
-        refuse_other_size(files.retouched, retouched.shape, files.original, original)
+        reject_other_size(files.retouched, retouched.shape, files.original, original)
     if files.mask is not None:
         drawn = np.asarray(drawn_mask(files.mask))
-        refuse_other_size(files.mask, drawn.shape, files.original, original)
+        reject_other_size(files.mask, drawn.shape, files.original, original)
         mask = torch.from_numpy(drawn > HALF).unsqueeze(0)
     else:
         assert retouched is not None
         mask = (
             found_mask(retouched, original)
             if region == "flow"
-            else region_by_difference(unit(retouched), unit(original))
+            else region_by_difference(to_unit_tensor(retouched), to_unit_tensor(original))
         )
-    undone = None if retouched is None else unit(retouched)
-    return PictureSet(files, unit(restored), unit(original), undone, mask)
+    return PictureSet(
+        files,
+        to_unit_tensor(restored),
+        to_unit_tensor(original),
+        None if retouched is None else to_unit_tensor(retouched),
+        mask,
+    )
 
 
-def refuse_other_size(file: Path, shape: tuple[int, ...], of: Path, original: Picture) -> None:
-    """Refuse a picture that is not as large as its original."""
+def reject_other_size(
+    file: Path, shape: tuple[int, ...], original_file: Path, original: Picture
+) -> None:
+    """Reject a picture whose size differs from its original's."""
     if shape[:2] != original.shape[:2]:
         sizes = [f"{width} x {height}" for height, width in (shape[:2], original.shape[:2])]
         raise UserInputError(
-            f"{inline(file)} is {sizes[0]} and its original {inline(of)} is {sizes[1]}: both must "
-            "have the same size."
+            f"{inline(file)} is {sizes[0]} and its original {inline(original_file)} is {sizes[1]}: "
+            "both must have the same size."
         )
 
 
-def unit(picture: Picture) -> Tensor:
+def to_unit_tensor(picture: Picture) -> Tensor:
     """Bytes `[h, w, 3]` -> float `[3, h, w]` in [0, 1]."""
     return torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255

@@ -1,4 +1,4 @@
-"""Bounds of the score on made pairs: the input unchanged, and the warp undone exactly."""
+"""Bounds of the score on made pairs: the unchanged input, and the input with its warp undone."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def made_bounds(folder: Path, weights: str) -> tuple[float, float]:
     """`boundary_sharpness` on up to eight pairs of a folder that `make_pairs` wrote.
 
     Returns:
-        The scores of the input unchanged, and of the input warped back by its inverse field.
+        The scores of the unchanged input, and of the input warped back by the inverse field.
     """
     pairs = []
     for files in spread(find_pairs(folder)):

@@ -1,11 +1,11 @@
 """Is one setting better than another? A paired comparison over fresh seeds and held-out pictures.
 
 Both settings are trained on the same seeds and scored on the same pictures, so each (seed,
-picture) gives one difference. A difference shared by all pictures of a seed is luck of that
-training, one shared by all seeds of a picture is that picture's character: both are random, and
-resampling only one of them, or three seeds as if they were many, finds differences that are not
-there. The interval therefore takes the variance of a crossed two-way design from its mean squares
-(Cornfield and Tukey, 1956) with Satterthwaite's (1946) degrees of freedom and Student's t.
+picture) gives one difference. What all pictures of a seed have in common is the luck of that
+training; what all seeds of a picture have in common is peculiar to that picture. Both are random
+effects: resampling only one of them, or three seeds as if they were many, finds differences where
+there are none. The interval therefore takes the variance of a crossed two-way design from its mean
+squares (Cornfield and Tukey, 1956), with Satterthwaite's (1946) degrees of freedom and Student's t.
 """
 
 import numpy as np
@@ -17,11 +17,11 @@ LEVEL = 0.95
 
 
 def paired_interval(differences: np.ndarray, level: float = LEVEL) -> Interval:
-    """The interval of a mean difference that holds for new seeds and new pictures.
+    """The confidence interval of a mean difference, for new seeds and new pictures.
 
     Args:
-        differences: `[seeds, pictures]`, score of the one minus score of the other.
-        level: probability that the interval contains the true difference, in (0, 1).
+        differences: `[seeds, pictures]`, one setting's scores minus the other's.
+        level: confidence level in (0, 1).
 
     Raises:
         ValueError: fewer than two seeds or two pictures.
@@ -32,46 +32,53 @@ def paired_interval(differences: np.ndarray, level: float = LEVEL) -> Interval:
             f"{seeds} seed(s) and {pictures} picture(s): at least two of each are needed"
         )
     mean = float(differences.mean())
-    of_seed = differences.mean(axis=1, keepdims=True) - mean
-    of_picture = differences.mean(axis=0, keepdims=True) - mean
-    rest = differences - mean - of_seed - of_picture
-    by_seed = pictures * float((of_seed**2).sum()) / (seeds - 1)
-    by_picture = seeds * float((of_picture**2).sum()) / (pictures - 1)
-    remaining = float((rest**2).sum()) / ((seeds - 1) * (pictures - 1))
-    # The interaction is counted in both terms. If by chance it exceeds them, the larger of the two
+    seed_effects = differences.mean(axis=1, keepdims=True) - mean
+    picture_effects = differences.mean(axis=0, keepdims=True) - mean
+    residuals = differences - mean - seed_effects - picture_effects
+    seed_square = pictures * float((seed_effects**2).sum()) / (seeds - 1)
+    picture_square = seeds * float((picture_effects**2).sum()) / (pictures - 1)
+    residual_square = float((residuals**2).sum()) / ((seeds - 1) * (pictures - 1))
+    # Both mean squares include the interaction. If by chance it exceeds them, the larger of the two
     # alone is the conservative choice.
-    spread = by_seed + by_picture - remaining
-    terms = ((by_seed, seeds - 1), (by_picture, pictures - 1))
-    if spread >= max(by_seed, by_picture):
-        squares = sum(term**2 / free for term, free in terms)
-        squares += remaining**2 / ((seeds - 1) * (pictures - 1))
-        freedom = max(spread**2 / squares, 1.0) if squares else 1.0
+    variance = seed_square + picture_square - residual_square
+    terms = ((seed_square, seeds - 1), (picture_square, pictures - 1))
+    if variance >= max(seed_square, picture_square):
+        squares = sum(term**2 / degrees for term, degrees in terms)
+        squares += residual_square**2 / ((seeds - 1) * (pictures - 1))
+        degrees_of_freedom = max(variance**2 / squares, 1.0) if squares else 1.0
     else:
-        spread, freedom = max(terms)
-    half = float(students_t(freedom, 0.5 + level / 2)) * (spread / differences.size) ** 0.5
-    return around(mean, half)
+        variance, degrees_of_freedom = max(terms)
+    quantile = float(students_t(degrees_of_freedom, 0.5 + level / 2))
+    return interval_around(mean, quantile * (variance / differences.size) ** 0.5)
 
 
 def mean_interval(scores: np.ndarray) -> Interval:
-    """The interval of a mean score `[seeds, pictures]`, for these pictures and new seeds."""
-    of_seed = scores.mean(axis=1)
-    mean = float(of_seed.mean())
-    if len(of_seed) < 2:
+    """The 95 % confidence interval of a mean score, for these pictures and new seeds.
+
+    Args:
+        scores: `[seeds, pictures]`.
+
+    Raises:
+        ValueError: there is only one seed.
+    """
+    seed_means = scores.mean(axis=1)
+    mean = float(seed_means.mean())
+    if len(seed_means) < 2:
         raise ValueError("one seed: nothing says how much seeds matter")
-    error = float(of_seed.std(ddof=1)) / len(of_seed) ** 0.5
-    half = float(students_t(len(of_seed) - 1, 0.5 + LEVEL / 2)) * error
-    return around(mean, half)
+    error = float(seed_means.std(ddof=1)) / len(seed_means) ** 0.5
+    half_width = float(students_t(len(seed_means) - 1, 0.5 + LEVEL / 2)) * error
+    return interval_around(mean, half_width)
 
 
-def around(mean: float, half: float) -> Interval:
-    """The interval of this half width."""
-    return Interval(mean=mean, low=mean - half, high=mean + half)
+def interval_around(mean: float, half_width: float) -> Interval:
+    """The interval from `mean - half_width` to `mean + half_width`."""
+    return Interval(mean=mean, low=mean - half_width, high=mean + half_width)
 
 
 def level_for(comparisons: int) -> float:
-    """The level of each of several intervals that jointly hold with probability `LEVEL`.
+    """The confidence level of each of several intervals that jointly hold at `LEVEL`.
 
-    Bonferroni: the winner was selected as the best of k finalists, so at the level of one it would
-    be called better up to k times too often.
+    Bonferroni: the winner was selected as the best of k finalists, so without the correction it
+    would be called better up to k times too often.
     """
     return 1 - (1 - LEVEL) / max(1, comparisons)

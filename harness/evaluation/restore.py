@@ -31,16 +31,16 @@ from harness.data.files.picture_writing import write_like
 from harness.data.pairs.sizing import to_tensor
 from harness.data.synthesis.displacement_files import FIELD, save_flo
 from harness.errors import UserInputError, inline, quantity
-from harness.evaluation.padding import padded
+from harness.evaluation.padding import run_padded
 from harness.evaluation.restore_by_field import find_maps, move_pixels
-from harness.paths import check_writable, sole_writer, write_aside
+from harness.paths import check_writable, replace_atomically, sole_writer
 from harness.training.batches import to_signed, to_unit
-from harness.training.checkpoint_networks import shape_of
+from harness.training.checkpoint_networks import architecture_of
 from harness.training.checkpoints import first_difference, read_checkpoint
 from harness.training.networks import WarpUnet, bare_generator, restoring
 from search_spaces.checks import GENERATOR_MULTIPLE
 
-# Larger pictures are restored in tiles: as a whole they would need over 8 GB (ngf 64).
+# Larger pictures are repainted in tiles: as a whole they would need over 8 GB (ngf 64).
 MOST_PIXELS = 2**24
 TILE, OVERLAP = 2048, 256
 LOCK = ".restoring.lock"
@@ -48,11 +48,11 @@ LOCK = ".restoring.lock"
 
 @dataclass(frozen=True)
 class Restorer:
-    """A generator, and how pictures are restored with it.
+    """Restores pictures with a generator.
 
     Attributes:
         multiple: the sides of the generator's input must be multiples of it.
-        bits: bit depth of 16-bit pictures (`folder_bit_depth.bits_of`).
+        bits: the bit depth of 16-bit pictures (`folder_bit_depth.bits_of`).
     """
 
     generator: nn.Module
@@ -67,7 +67,7 @@ class Restorer:
             Whether it looks like a pair side by side.
 
         Raises:
-            UserInputError: it cannot be read, or not without loss where nothing moves.
+            UserInputError: it cannot be read, or its format cannot keep unmoved pixels unchanged.
         """
         picture = read_picture(file, self.bits)
         if isinstance(self.generator, WarpUnet):
@@ -76,14 +76,14 @@ class Restorer:
         return halves_alike(picture)
 
     def restored(self, file: Path) -> tuple[Photograph, NDArray[np.float32] | None]:
-        """The restored picture, and the displacement `[h, w, 2]` of a generator that moves pixels.
+        """The restored picture, and the displacement `[h, w, 2]` if the generator moves pixels.
 
         Raises:
             UserInputError: the picture cannot be read.
         """
         picture = read_picture(file, self.bits)
         if not isinstance(self.generator, WarpUnet):
-            painted = repainted(self.generator, picture, self.multiple, self.device)
+            painted = repaint(self.generator, picture, self.multiple, self.device)
             return Photograph(painted, "RGB", in_srgb=True), None
         maps = find_maps(self.generator, picture, self.multiple, self.device)
         del picture
@@ -101,17 +101,19 @@ def restore_pictures(
     remark: Remark = no_remark,
     save_field: bool = False,
 ) -> Iterator[Path]:
-    """Restore pictures and folders of them into `out`, with their names, formats and subfolders;
-    yield each file as it is written. Unreadable pictures are skipped, and reported at the end.
+    """Restore pictures, and folders of pictures, into `out`; yield each file once it is written.
+
+    Names, formats and subfolders stay the same. Unreadable pictures are skipped, and reported at
+    the end.
 
     Args:
         remark: receives sentences about ignored files, a guessed bit depth, and pairs side by side.
         save_field: also write the displacement of each picture, as NAME.flo.
 
     Raises:
-        UserInputError: the checkpoint is no generator, or has no field to save; `out` cannot be
-            written or another process restores there; no picture can be read. Nothing has been
-            written then. Or, at the end: some pictures could not be read.
+        UserInputError: before anything is written: the checkpoint is not a generator's, or has no
+            field to save; `out` cannot be written, or another process restores there; no picture
+            can be read. At the end: some pictures could not be read.
     """
     targets, passed_over = targets_of(pictures, out, save_field)
     for folder in sorted({out, *(target.parent for target in targets.values())}):
@@ -119,7 +121,7 @@ def restore_pictures(
     generator, multiple = load_generator(checkpoint)
     if save_field and not isinstance(generator, WarpUnet):
         raise UserInputError(
-            f"{checkpoint} paints pictures anew and moves no pixels, so that --save-field has "
+            f"{checkpoint} repaints pictures and does not move pixels, so --save-field has "
             "nothing to write: leave it out."
         )
     bits = bits_of(list(targets))
@@ -130,7 +132,7 @@ def restore_pictures(
     refused: dict[Path, UserInputError] = {}
     double: list[Path] = []
     for file in targets:
-        with noting(file, refused):
+        with recording_refusals(file, refused):
             double += [file] if restorer.check(file) else []
     if double:
         remark(
@@ -141,21 +143,22 @@ def restore_pictures(
     if len(refused) < len(targets):
         with sole_writer(out, out / LOCK, "restoring pictures"):
             for file in [file for file in targets if file not in refused]:
-                with noting(file, refused):
+                with recording_refusals(file, refused):
                     restored, displacement = restorer.restored(file)
-                    with write_aside(targets[file]) as aside:
-                        write_like(file, restored, aside)
+                    with replace_atomically(targets[file]) as temporary:
+                        write_like(file, restored, temporary)
                     if save_field and displacement is not None:
-                        with write_aside(targets[file].with_suffix(FIELD)) as aside:
-                            save_flo(aside, displacement)
+                        field = targets[file].with_suffix(FIELD)
+                        with replace_atomically(field) as temporary:
+                            save_flo(temporary, displacement)
                 if file not in refused:
                     yield targets[file]
     if refused:
-        raise summed_up(refused, len(targets))
+        raise combined_error(refused, len(targets))
 
 
 @contextmanager
-def noting(file: Path, refused: dict[Path, UserInputError]) -> Iterator[None]:
+def recording_refusals(file: Path, refused: dict[Path, UserInputError]) -> Iterator[None]:
     """Record the error of a picture, and continue with the next."""
     try:
         yield
@@ -163,8 +166,8 @@ def noting(file: Path, refused: dict[Path, UserInputError]) -> Iterator[None]:
         refused[file] = error
 
 
-def summed_up(refused: dict[Path, UserInputError], pictures: int) -> UserInputError:
-    """One error for several pictures; that of a single picture is unchanged."""
+def combined_error(refused: dict[Path, UserInputError], pictures: int) -> UserInputError:
+    """One error for all pictures; if there is only one picture, its own error's text."""
     sentences = " ".join(str(error) for error in refused.values())
     if pictures == 1:
         return UserInputError(sentences)
@@ -176,21 +179,26 @@ def summed_up(refused: dict[Path, UserInputError], pictures: int) -> UserInputEr
 def targets_of(
     pictures: Sequence[Path], out: Path, save_field: bool = False
 ) -> tuple[dict[Path, Path], list[str]]:
-    """The output file of each picture, and the ignored files of the folders."""
+    """The output file of each picture, and the ignored files of the folders.
+
+    Raises:
+        UserInputError: `out` looks like a picture, a picture does not exist, or an output file
+            would replace a picture, a folder or another output.
+    """
     if out.suffix.lower() in SUFFIXES and not out.is_dir():
         raise UserInputError(
             f"{inline(out)} looks like a picture, but --out is the folder for the results: name a "
             "folder."
         )
     targets: dict[Path, Path] = {}
-    taken: dict[Path, Path] = {}
+    claimed: dict[Path, Path] = {}
     passed_over: list[str] = []
     for entry in pictures:
         folder = is_folder(entry)
         if not folder and not entry.exists():
             raise UserInputError(f"{inline(entry)} is not there: name a picture or a folder.")
-        files, over = opened_folder(entry, out) if folder else ([entry], ())
-        passed_over += over
+        files, ignored = pictures_to_restore(entry, out) if folder else ([entry], ())
+        passed_over += ignored
         root = entry if folder else entry.parent
         for file in files:
             target = out / file.relative_to(root)
@@ -198,7 +206,7 @@ def targets_of(
                 continue
             if file.absolute() == target.absolute():
                 raise UserInputError(
-                    f"{inline(file)} would be written over: choose another folder with --out DIR."
+                    f"{inline(file)} would be overwritten: choose another folder with --out DIR."
                 )
             if target.is_dir():
                 raise UserInputError(
@@ -206,18 +214,18 @@ def targets_of(
                     "another with --out DIR."
                 )
             for written in (target, target.with_suffix(FIELD)) if save_field else (target,):
-                if written in taken:
+                if written in claimed:
                     raise UserInputError(
-                        f"{inline(taken[written])} and {inline(file)} would both become "
+                        f"{inline(claimed[written])} and {inline(file)} would both become "
                         f"{inline(written.relative_to(out))}: restore them into different folders."
                     )
-                taken[written] = file
+                claimed[written] = file
             targets[file] = target
     return targets, passed_over
 
 
-def opened_folder(folder: Path, out: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """The pictures of a folder, without those of an `out` inside it; and the ignored files."""
+def pictures_to_restore(folder: Path, out: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """The pictures of a folder, without those in an `out` inside it, and the ignored files."""
     listing = list_pictures(folder)
     above, place = (os.path.realpath(path) + os.sep for path in (folder, out))
     inside = place.startswith(above) and place != above
@@ -233,14 +241,14 @@ def opened_folder(folder: Path, out: Path) -> tuple[list[Path], tuple[str, ...]]
 
 
 def load_generator(file: Path) -> tuple[nn.Module, int]:
-    """The generator of a `latest_net_G.pth`, and the number its input's sides are multiples of.
+    """The generator of a `latest_net_G.pth`, and the multiple that its input's sides must be of.
 
     Raises:
-        UserInputError: the file is no checkpoint, or not of a pix2pix generator.
+        UserInputError: the file is not a checkpoint, or not that of a pix2pix generator.
     """
     weights = read_checkpoint(file)
-    shape = shape_of(weights, file)
-    # Compared without memory first: a forged shape must not decide how much is allocated.
+    shape = architecture_of(weights, file)
+    # Compare on the meta device first: a forged shape must not decide how much is allocated.
     with torch.device("meta"):
         expected = bare_generator(shape.netG, shape.ngf, shape.norm, shape.dropout)
     if name := first_difference(expected, weights):
@@ -249,15 +257,13 @@ def load_generator(file: Path) -> tuple[nn.Module, int]:
             "pix2pix's has it: name a latest_net_G.pth of the unchanged network."
         )
     net = bare_generator(shape.netG, shape.ngf, shape.norm, shape.dropout)
-    own = net.state_dict()
-    net.load_state_dict({name: weights.get(name, value) for name, value in own.items()})
+    initial = net.state_dict()
+    net.load_state_dict({name: weights.get(name, value) for name, value in initial.items()})
     return net, GENERATOR_MULTIPLE[shape.netG]
 
 
-def repainted(
-    generator: nn.Module, picture: Picture, multiple: int, device: torch.device
-) -> Picture:
-    """A picture `[h, w, 3]`, bytes, repainted by `generator` at its own size."""
+def repaint(generator: nn.Module, picture: Picture, multiple: int, device: torch.device) -> Picture:
+    """Repaint a picture `[h, w, 3]`, bytes, with `generator`, at its own size."""
 
     def run(part: Tensor) -> Tensor:
         with restoring(generator) as restored:
@@ -266,34 +272,37 @@ def repainted(
     signed = to_signed(to_tensor(picture))[None]
     height, width = signed.shape[-2:]
     if height * width > MOST_PIXELS:
-        whole = in_tiles(signed, lambda tile: padded(tile, multiple, run), TILE, OVERLAP)
+        output = run_in_tiles(signed, lambda tile: run_padded(tile, multiple, run), TILE, OVERLAP)
     else:
-        whole = padded(signed, multiple, run)
-    found: Picture = (whole[0] * 255).round().byte().permute(1, 2, 0).numpy()
-    return found
+        output = run_padded(signed, multiple, run)
+    pixels: Picture = (output[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    return pixels
 
 
-def in_tiles(picture: Tensor, run: Callable[[Tensor], Tensor], tile: int, overlap: int) -> Tensor:
-    """Call `run` on overlapping tiles of `[1, 3, h, w]`, and blend them without seams.
+def run_in_tiles(
+    picture: Tensor, run: Callable[[Tensor], Tensor], tile: int, overlap: int
+) -> Tensor:
+    """Call `run` on overlapping tiles of `[1, 3, h, w]`, and blend the results.
 
     Each tile is normalised by its own statistics, so tiles may differ slightly in tone; blending
-    spreads the difference over `overlap` pixels.
+    spreads the difference over `overlap` pixels and so avoids seams.
     """
     height, width = picture.shape[-2:]
     total = torch.zeros_like(picture)
     weight = torch.zeros(1, 1, height, width)
-    for top in starts(height, tile, overlap):
-        for left in starts(width, tile, overlap):
+    for top in tile_starts(height, tile, overlap):
+        for left in tile_starts(width, tile, overlap):
             rows = slice(top, min(top + tile, height))
             columns = slice(left, min(left + tile, width))
             part = run(picture[:, :, rows, columns])
-            fade = torch.outer(ramp(rows, height, overlap), ramp(columns, width, overlap))
+            down = fade_weights(rows, height, overlap)
+            fade = torch.outer(down, fade_weights(columns, width, overlap))
             total[:, :, rows, columns] += part * fade
             weight[:, :, rows, columns] += fade
     return total / weight
 
 
-def starts(side: int, tile: int, overlap: int) -> list[int]:
+def tile_starts(side: int, tile: int, overlap: int) -> list[int]:
     """Offsets of tiles: multiples of `overlap`, and so of the generators' strides.
 
     The last tile ends with the picture, and may be up to `overlap` shorter than the others.
@@ -302,9 +311,9 @@ def starts(side: int, tile: int, overlap: int) -> list[int]:
     return [*range(0, last, tile - overlap), last]
 
 
-def ramp(part: slice, side: int, overlap: int) -> Tensor:
-    """The weight of each row of a tile: 0 in the outer quarter of an overlap, where the tile's
-    padding shows, then rising over half of it."""
+def fade_weights(part: slice, side: int, overlap: int) -> Tensor:
+    """The blending weight of each row of a tile: 0 in the outer quarter of an overlap, where the
+    tile's padding has an effect, then rising to 1 over half of the overlap."""
     length = part.stop - part.start
     up = ((torch.arange(length) + 0.5 - overlap / 4) / (overlap / 2)).clamp(0, 1)
     weights = torch.ones(length)

@@ -14,12 +14,12 @@ from reports.texts.numbers import signed, unsigned
 
 @dataclass(frozen=True)
 class Finalist:
-    """A setting that is trained again.
+    """A setting that is trained again on fresh seeds.
 
     Attributes:
         name: `t022`, or the recipe's name for the baseline.
-        trial: its number in the search; None if the search did not try it.
-        scores: by seed, for each completed run: the score of every held-out picture.
+        trial: the number of its trial in the search; None if the search did not try it.
+        scores: the score of every held-out picture, by the seed of each completed run.
         components: components of the score, means over the completed runs.
         diverged: whether one of its runs diverged.
     """
@@ -48,22 +48,22 @@ def conclude(
 ) -> Ranked | None:
     """The ranking, the winner's lead over the baseline, and the verdict; None with too few runs.
 
-    A setting whose training diverged on a seed cannot win. The winner's interval allows for its
-    selection among the others.
+    A setting whose training diverged on a seed cannot win. The winner's interval is corrected for
+    its selection among the others.
 
     Args:
         finalists: with their scores; one of them is named `baseline`.
         sign: -1 if lower scores are better; leads are positive in either case.
-        of_both_kinds: also rank what an unmodified train.py can run.
+        of_both_kinds: also rank the settings that an unmodified train.py can run.
     """
-    judged = [one for one in finalists if len(one.scores) > 1]
-    ranked = sorted((one for one in judged if not one.diverged), key=lambda one: -sign * one.mean)
-    judged_baseline = next((one for one in judged if one.name == baseline), None)
+    repeated = [one for one in finalists if len(one.scores) > 1]
+    ranked = sorted((one for one in repeated if not one.diverged), key=lambda one: -sign * one.mean)
+    baseline_finalist = next((one for one in repeated if one.name == baseline), None)
     challengers = [one for one in ranked if one.name != baseline]
-    if judged_baseline is None or not challengers:
+    if baseline_finalist is None or not challengers:
         return None
     level = level_for(len(finalists) - 1)
-    lead = difference(challengers[0], judged_baseline, level, sign)
+    lead = difference(challengers[0], baseline_finalist, level, sign)
     better = lead is not None and lead.low > 0
     second = ranked[1] if len(ranked) > 1 else None
     ahead = difference(ranked[0], second, level, sign) if second else None
@@ -78,8 +78,8 @@ def conclude(
         ahead_of_warp=difference(ranked[0], warp, level, sign) if warp else None,
         level=level,
         better=better,
-        verdict=sentence(challengers[0], judged_baseline, lead),
-        as_is=as_is(ranked, judged_baseline, level, sign) if of_both_kinds else None,
+        verdict=verdict_text(challengers[0], baseline_finalist, lead),
+        as_is=as_is(ranked, baseline_finalist, level, sign) if of_both_kinds else None,
     )
 
 
@@ -95,21 +95,26 @@ def as_is(ranked: Sequence[Finalist], baseline: Finalist, level: float, sign: in
         challenger=challengers[0].name,
         difference=lead,
         better=lead is not None and lead.low > 0,
-        verdict=sentence(challengers[0], baseline, lead),
+        verdict=verdict_text(challengers[0], baseline, lead),
     )
 
 
 def difference(one: Finalist, other: Finalist, level: float, sign: int) -> Interval | None:
-    """The lead of one over the other on the seeds that both completed; None if too few."""
+    """The lead of `one` over `other` on the seeds that both completed; None if there are too few.
+
+    Args:
+        level: confidence level in (0, 1).
+        sign: as for `conclude`.
+    """
     shared = sorted(one.scores.keys() & other.scores.keys())
-    found = np.array([np.subtract(one.scores[seed], other.scores[seed]) for seed in shared])
-    if found.ndim != 2 or min(found.shape) < 2:
+    differences = np.array([np.subtract(one.scores[seed], other.scores[seed]) for seed in shared])
+    if differences.ndim != 2 or min(differences.shape) < 2:
         return None
-    return paired_interval(sign * found, level)
+    return paired_interval(sign * differences, level)
 
 
-def sentence(one: Finalist, other: Finalist, lead: Interval | None) -> str:
-    """The verdict: better, no difference shown, or worse."""
+def verdict_text(one: Finalist, other: Finalist, lead: Interval | None) -> str:
+    """The verdict in words: better, no difference shown, or worse."""
     challenger = one.name
     baseline = f"the guide's {other.name} setting" if other.recipe else other.name
     if lead is None:
@@ -128,17 +133,18 @@ def sentence(one: Finalist, other: Finalist, lead: Interval | None) -> str:
     )
 
 
-def row(one: Finalist) -> FinalistRow:
+def row(finalist: Finalist) -> FinalistRow:
     """A finalist in the ranking."""
-    interval = mean_interval(np.array(list(one.scores.values()))) if len(one.scores) > 1 else None
+    scores = np.array(list(finalist.scores.values()))
+    interval = mean_interval(scores) if len(scores) > 1 else None
     return FinalistRow(
-        name=one.name,
-        trial=one.trial,
-        recipe=one.recipe,
-        params=dict(one.params),
+        name=finalist.name,
+        trial=finalist.trial,
+        recipe=finalist.recipe,
+        params=dict(finalist.params),
         mean=interval.mean if interval else None,
         ci95=[interval.low, interval.high] if interval else None,
-        repeats=len(one.scores),
-        components=dict(one.components),
-        diverged=one.diverged,
+        repeats=len(finalist.scores),
+        components=dict(finalist.components),
+        diverged=finalist.diverged,
     )

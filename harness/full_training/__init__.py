@@ -1,1 +1,1 @@
-"""`harness train`: full training with the parameters of a search, in stages, resumable."""
+"""`harness train`: full, resumable training in stages, with parameters that a search found."""

@@ -1,4 +1,4 @@
-"""The folder of a full training. It belongs to one training, whose settings it records."""
+"""The folder of a full training: it belongs to one training, and records its settings."""
 
 import uuid
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from typing import Any
 import yaml
 
 from harness.errors import UserInputError
-from harness.paths import TrainingPaths, check_writable, write_whole
+from harness.paths import TrainingPaths, check_writable, write_atomically
 from search_spaces.strict_yaml import read_bounded, read_mapping
 
-# Names, for the user, of settings that must not change when a training is resumed.
-WORDS = {
+# What messages call the settings that must not change when a training is resumed.
+SETTING_NAMES = {
     "params": "settings (params)",
     "train": "settings (train)",
     "stages": "epochs, picture sizes or learning rates",
@@ -21,8 +21,12 @@ WORDS = {
 }
 
 
-def check_out(folder: Path) -> None:
-    """Refuse a folder that cannot be written, or that contains another program's checkpoints."""
+def check_out_folder(folder: Path) -> None:
+    """Reject a folder that cannot be written, or that contains another program's checkpoints.
+
+    Raises:
+        UserInputError: the message has the reason.
+    """
     check_writable(folder, "--out")
     if not TrainingPaths(folder).settings.exists() and any(folder.glob("*_net_[GD].pth")):
         raise UserInputError(
@@ -32,7 +36,7 @@ def check_out(folder: Path) -> None:
 
 
 def claim_folder(folder: Path, facts: Mapping[str, Any]) -> str:
-    """Record this training's settings in the folder, or check them against the recorded ones.
+    """Record this training's settings in the folder, or compare them with the recorded ones.
 
     Args:
         facts: all settings that affect the result of the training.
@@ -41,13 +45,14 @@ def claim_folder(folder: Path, facts: Mapping[str, Any]) -> str:
         The key that identifies the training.
 
     Raises:
-        UserInputError: the folder belongs to another training; the first difference is named.
+        UserInputError: the folder belongs to another training; the message names the first
+            difference.
     """
     file = TrainingPaths(folder).settings
     if not file.exists():
         key = uuid.uuid4().hex
         text = yaml.safe_dump({"key": key, **facts}, sort_keys=False, allow_unicode=True)
-        write_whole(file, text)
+        write_atomically(file, text)
         return key
     try:
         recorded = read_mapping(read_bounded(file), str(file))
@@ -58,9 +63,9 @@ def claim_folder(folder: Path, facts: Mapping[str, Any]) -> str:
         ) from error
     for name, value in facts.items():
         if recorded.get(name) != value:
-            words = WORDS.get(name, name.replace("_", " "))
+            description = SETTING_NAMES.get(name, name.replace("_", " "))
             raise UserInputError(
-                f"{folder} holds a training with other {words}: repeat the command that started "
-                "it to continue it, or choose another folder with --out DIR."
+                f"{folder} holds a training with other {description}: repeat the command that "
+                "started it to continue it, or choose another folder with --out DIR."
             )
     return str(key)

@@ -1,4 +1,4 @@
-"""The scores of a full training: the best one, lack of improvement, overfitting."""
+"""The scores of a full training: the best one, epochs without improvement, overfitting."""
 
 import csv
 import io
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from reports.texts.numbers import number
 
-# Overfitting: this many scores in a row are worse than the best one on the validation pairs, and
-# better on the training pairs, by more than this share of the best score. Noise between scores is
-# about half of that.
+# A training overfits if this many scores in a row are worse than the best one on the validation
+# pairs, and better on the training pairs, by more than this share of the best score. The noise of
+# scores is about half of that.
 OVERFIT_SHARE = 0.04
 OVERFIT_CHECKS = 3
 
@@ -21,7 +21,7 @@ class History:
 
     Attributes:
         sign: 1 to maximise the score, -1 to minimise it.
-        rows: one per score: `epoch`, `lr`, `score`, `train_score`, the losses.
+        rows: one per score: `epoch`, `lr`, `score`, `train_score` and the losses.
     """
 
     sign: int
@@ -31,12 +31,12 @@ class History:
     def best(self) -> Row | None:
         return max(self.rows, key=lambda row: self.sign * row["score"], default=None)
 
-    def leads(self, score: float) -> bool:
+    def is_best(self, score: float) -> bool:
         """Whether a score is better than all earlier ones."""
         return self.best is None or self.sign * (score - self.best["score"]) > 0
 
-    def since_best(self) -> int:
-        """Number of scores after the best one."""
+    def scores_since_best(self) -> int:
+        """The number of scores after the best one."""
         best = self.best
         return 0 if best is None else len(self.rows) - 1 - self.rows.index(best)
 
@@ -52,16 +52,16 @@ class History:
             for row in self.rows[-OVERFIT_CHECKS:]
         )
 
-    def overfitting(self) -> str:
-        """The remark for the user when overfitting starts."""
-        best, last = self.best or {}, self.rows[-1]
-        course = {
-            key: f"{number(best[key])} to {number(last[key])}" for key in ("score", "train_score")
+    def overfitting_remark(self) -> str:
+        """What to tell the user when overfitting starts."""
+        best, latest = self.best or {}, self.rows[-1]
+        changes = {
+            key: f"{number(best[key])} to {number(latest[key])}" for key in ("score", "train_score")
         }
         return (
             f"Overfitting: since epoch {best['epoch']:.0f} the score has become worse on "
-            f"validation pairs ({course['score']}) and better on training pairs "
-            f"({course['train_score']}); more pairs would help, or best_net_G.pth as it is."
+            f"validation pairs ({changes['score']}) and better on training pairs "
+            f"({changes['train_score']}); more pairs would help, or best_net_G.pth as it is."
         )
 
     def as_csv(self) -> str:

@@ -8,7 +8,7 @@ from harness.config.best_config import BestConfig, Stage, read_best_config
 from harness.config.settings import Direction, TrainSettings, Weights
 from harness.config.train_config import TrainConfig
 from harness.errors import UserInputError, as_user_input_error
-from harness.full_training.folder import check_out
+from harness.full_training.folder import check_out_folder
 from harness.paths import (
     RunPaths,
     TrainingPaths,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.data.pairs.prepare import PreparedData
     from harness.training.epochs import Schedule
 
-# Defaults for the number of scores and of saved checkpoints of a training.
+# How often a stage is scored, and how many checkpoints it saves, by default.
 CHECKS = 100
 SAVES = 20
 
@@ -59,7 +59,7 @@ class TrainingPlan:
     Attributes:
         objective: the objective that scores it, as `--objective` names it.
         data: a description of the pairs for the user, one line.
-        remarks: sentences to show the user first.
+        remarks: sentences for the user, shown first.
         facts: all settings that affect the result; see `claim_folder`.
     """
 
@@ -98,8 +98,9 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     stages = stages_of(config, best)
     for stage in stages:
         with as_user_input_error(ValueError):
-            check_combination(best.params.n_layers_D, at_size_of(stage, best.train).model_dump())
-    check_out(config.out)
+            train = settings_for_stage(stage, best.train)
+            check_combination(best.params.n_layers_D, train.model_dump())
+    check_out_folder(config.out)
     if config.tracking_uri is None:
         check_run_dir(config.run_dir)
     else:
@@ -107,18 +108,20 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     from harness.trials.devices import resolve_device  # torch: seconds
 
     device = resolve_device(config.device)
-    objective = config.objective or trusted_objective(config.config, best)
+    objective = config.objective or objective_of_search(config.config, best)
     trunks = trunks_of(objective, perceptual=best.params.lambda_perceptual > 0)
     weights = choose_weights(config.weights, trunks)
     choose_objective(objective, weights)
     if config.init_from:
         from harness.training.init_from import check_fits
 
-        check_fits(config.init_from, at_size_of(stages[0], best.train), best.params.n_layers_D)
+        first = settings_for_stage(stages[0], best.train)
+        check_fits(config.init_from, first, best.params.n_layers_D)
     direction = config.direction or best.provenance.direction
     folder = data_folder(config, best)
     prepared = [
-        prepare(folder, direction, at_size_of(stage, best.train), config) for stage in stages
+        prepare(folder, direction, settings_for_stage(stage, best.train), config)
+        for stage in stages
     ]
     plans = tuple(
         stage_plan(config, best, number, len(stages), stage, data)
@@ -154,8 +157,12 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     )
 
 
-def trusted_objective(file: Path, best: BestConfig) -> str:
-    """The objective of the search, if it is built in. Any other would run code named by a file."""
+def objective_of_search(file: Path, best: BestConfig) -> str:
+    """The objective of the search, if it is built in.
+
+    Raises:
+        UserInputError: it is not: a file must not decide which code is run.
+    """
     from objectives.loading import BUILT_IN
 
     name = best.provenance.objective
@@ -168,10 +175,14 @@ def trusted_objective(file: Path, best: BestConfig) -> str:
 
 
 def stages_of(config: TrainConfig, best: BestConfig) -> tuple[Stage, ...]:
-    """The stages in the file, or else one made from the options and the file's `train` section."""
+    """The stages in the file, or else a single one made from the options and the file's `train`.
+
+    Raises:
+        UserInputError: options contradict the stages of the file, or a stage has no epochs.
+    """
     if best.stages:
-        fixed = ("epochs", "epochs_decay", "load_size", "crop_size")
-        given = [name for name in fixed if getattr(config, name) is not None]
+        exclusive = ("epochs", "epochs_decay", "load_size", "crop_size")
+        given = [name for name in exclusive if getattr(config, name) is not None]
         if given:
             raise UserInputError(
                 f"--{given[0].replace('_', '-')} and the stages of {config.config} exclude one "
@@ -200,7 +211,7 @@ def stages_of(config: TrainConfig, best: BestConfig) -> tuple[Stage, ...]:
     return stages
 
 
-def at_size_of(stage: Stage, train: TrainSettings) -> TrainSettings:
+def settings_for_stage(stage: Stage, train: TrainSettings) -> TrainSettings:
     """The training settings at a stage's picture size, without a window larger than that."""
     window = train.perceptual_window
     if window is not None and window > stage.crop_size:
@@ -218,7 +229,7 @@ def stage_plan(
     config: TrainConfig,
     best: BestConfig,
     number: int,
-    of: int,
+    count: int,
     stage: Stage,
     data: "PreparedData",
 ) -> StagePlan:
@@ -230,17 +241,21 @@ def stage_plan(
     return StagePlan(
         number=number,
         params=best.params.model_copy(update={"lr": stage.lr}),
-        train=at_size_of(stage, best.train),
+        train=settings_for_stage(stage, best.train),
         schedule=schedule,
         dataset=data.file.absolute(),
         check_every=check_every,
         save_every=save_every,
-        paths=TrainingPaths(config.out).stage(number, of),
+        paths=TrainingPaths(config.out).stage(number, count),
     )
 
 
 def data_folder(config: TrainConfig, best: BestConfig) -> Path | None:
-    """The folder of pairs to train on: the user's, or that of the search. None: built-in pairs."""
+    """The folder of pairs to train on: the user's, or that of the search. None: built-in pairs.
+
+    Raises:
+        UserInputError: the search's folder does not exist.
+    """
     searched_on = best.provenance.data
     if config.data is not None or searched_on is None or searched_on.startswith("built-in"):
         return config.data

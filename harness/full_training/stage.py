@@ -16,8 +16,8 @@ from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import crop_png, panel_png
 from harness.full_training.history import History, Row
 from harness.full_training.plan import StagePlan, TrainingPlan
-from harness.full_training.view import Checked, EpochEnded, Remark, StageBegan, TrainingView
-from harness.paths import TrainingStagePaths, write_aside, write_whole
+from harness.full_training.view import EpochEnded, Remark, Scored, StageBegan, TrainingView
+from harness.paths import TrainingStagePaths, replace_atomically, write_atomically
 from harness.search.stop_signals import StopSwitch
 from harness.tracking.metrics import LOSSES, SCORE, metrics_of
 from harness.tracking.training_run import TrainingTracker
@@ -35,7 +35,7 @@ from objectives.score import NothingToScoreError, Objective
 
 STATE_FORMAT = 1
 NETWORKS: tuple[Network, Network] = ("G", "D")
-# Training pairs that are scored in addition to the validation pairs, to detect overfitting.
+# How many training pairs are scored in addition to the validation pairs, to detect overfitting.
 MAX_TRAIN_PAIRS = 8
 
 
@@ -45,7 +45,7 @@ class StageOutcome:
 
     Attributes:
         ended: "finished", "early" (stopped early), or "stopped" (by the user; can be resumed).
-        noop: the score of the input unchanged.
+        noop: the score of the unchanged input.
     """
 
     ended: str
@@ -107,7 +107,7 @@ class StageRun:
             ) from error
 
     def train(self, tracker: TrainingTracker, view: TrainingView, stop: StopSwitch) -> StageOutcome:
-        """Train until the last epoch, until patience runs out, or until the user stops it.
+        """Train until the last epoch, until `patience` is exhausted, or until the user stops it.
 
         Raises:
             HarnessError: the training diverged.
@@ -136,7 +136,7 @@ class StageRun:
         return self.outcome(self.ended, noop)
 
     def finish_epoch(self, done: EpochDone, tracker: TrainingTracker, view: TrainingView) -> None:
-        """Log an epoch; score it and save checkpoints where they are due."""
+        """Log an epoch; if they are due, score it and save checkpoints."""
         step = self.epochs_before + done.epoch
         last = done.epoch == self.stage.schedule.total
         check_due = done.epoch % self.stage.check_every == 0
@@ -150,24 +150,24 @@ class StageRun:
         row: Row = {"epoch": done.epoch, "lr": done.lr, "score": score.value, **done.losses}
         if self.train_evaluator is not None:
             row["train_score"] = self.train_evaluator(generator)[1].value
-        best, overfitted = self.history.leads(score.value), self.history.overfits()
+        best, overfitted = self.history.is_best(score.value), self.history.overfits()
         self.history.rows.append(row)
         crop = b""
         if last or save_due:
             rows = panel_rows(self.stage.train.crop_size)
             panel = panel_png(self.evaluator.reference, restored, rows)
-            write_whole(self.paths.panel(done.epoch), panel)
+            write_atomically(self.paths.panel(done.epoch), panel)
             crop = crop_png(self.evaluator.square, restored)
         values = metrics_of(SCORE, score.value, score.components, done.losses)
         values["lr"] = done.lr
         if self.train_evaluator is not None:
             values["train_score"] = row["train_score"]
         tracker.log(step, values, {SCORE: score.value, **score.components}, crop)
-        view.show(Checked(done.epoch, score.value, row.get("train_score"), best))
+        view.show(Scored(done.epoch, score.value, row.get("train_score"), best))
         if self.history.overfits() and not overfitted:
-            view.show(Remark(self.history.overfitting()))
+            view.show(Remark(self.history.overfitting_remark()))
         self.ended = "finished" if last else ""
-        if not last and 0 < self.plan.config.patience <= self.history.since_best():
+        if not last and 0 < self.plan.config.patience <= self.history.scores_since_best():
             self.ended = "early"
             view.show(
                 Remark(f"Stopped early: {self.plan.config.patience} scores without improvement.")
@@ -176,22 +176,22 @@ class StageRun:
         self.save(names)
 
     def save(self, names: list[str] | None = None) -> None:
-        """Save the networks under these names, and finally the state: a resume reads only that."""
+        """Save the networks under these names, then the state, which alone is read to resume."""
         model = self.training.model
         nets = {"G": self.training.averaged.module, "D": model.discriminator}
         for name in names or ["latest"]:
             for network, net in nets.items():
-                with write_aside(self.paths.net(name, network)) as aside:
-                    torch.save(state_of(net), aside)
-        write_whole(self.paths.history, self.history.as_csv())
+                with replace_atomically(self.paths.net(name, network)) as temporary:
+                    torch.save(state_of(net), temporary)
+        write_atomically(self.paths.history, self.history.as_csv())
         state: dict[str, Any] = {
             "format": STATE_FORMAT,
             "training": self.training.state(),
             "history": self.history.rows,
             "ended": self.ended,
         }
-        with write_aside(self.paths.state) as aside:
-            torch.save(state, aside)
+        with replace_atomically(self.paths.state) as temporary:
+            torch.save(state, temporary)
 
     def outcome(self, ended: str, noop: float) -> StageOutcome:
         return StageOutcome(ended, self.training.epoch, self.history, noop, self.paths)
@@ -220,7 +220,11 @@ def start_training(
 
 
 def next_or_none(epochs: Iterator[EpochDone], paths: TrainingStagePaths) -> EpochDone | None:
-    """The next epoch; None at the end."""
+    """The next epoch; None at the end.
+
+    Raises:
+        HarnessError: the training diverged.
+    """
     try:
         return next(epochs, None)
     except DivergedError as error:
@@ -236,7 +240,7 @@ def evaluator_of_train_pairs(
     """An evaluator on a few training pairs, cropped as for validation; None if none is warped."""
     pairs = dataset.train
     count = min(MAX_TRAIN_PAIRS, len(dataset.val), len(pairs))
-    # The first warped pair of each equal share: reads as few masks as possible.
+    # Take the first warped pair of each equal share, so that few masks are read.
     ends = [k * len(pairs) // count for k in range(count + 1)]
     shares = (range(*share) for share in pairwise(ends))
     found = (next((k for k in share if bool(pairs.masks[k].any())), None) for share in shares)

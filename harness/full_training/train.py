@@ -13,13 +13,13 @@ from harness.full_training.folder import claim_folder
 from harness.full_training.plan import TrainingPlan, plan_training
 from harness.full_training.stage import StageOutcome, StageRun
 from harness.full_training.view import Remark, TrainingBegan, TrainingView
-from harness.paths import left_aside, sole_writer
+from harness.paths import leftover_temporaries, sole_writer
 from harness.search.stop_signals import StopSwitch
 from harness.study.urls import sqlite_address
 from harness.tracking.outbox import Ending
 from harness.tracking.training_run import TrainingStore, TrainingTracker
 from objectives.loading import load_objective
-from objectives.score import OwnObjectiveError
+from objectives.score import UserObjectiveError
 from reports.analysis.settings_in_words import short_settings
 from reports.commands.train_py import quoted
 from reports.texts.numbers import number
@@ -40,9 +40,9 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
     stop = StopSwitch(None)
     with stop.on_signals(), sole_writer(config.out, plan.paths.lock, "training"):
         key = claim_folder(config.out, plan.facts)
-        for aside in left_aside(config.out):
-            aside.unlink()
-        view.show(TrainingBegan(opening(plan), plan.epochs))
+        for temporary in leftover_temporaries(config.out):
+            temporary.unlink()
+        view.show(TrainingBegan(opening_lines(plan), plan.epochs))
         tracker = open_tracker(plan, key, view)
         ending = Ending("FAILED", "failed", "the training failed")
         try:
@@ -69,26 +69,26 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
 
 @contextmanager
 def denormals_flushed() -> Iterator[None]:
-    """Flush denormals to zero inside the block, since they are slow; restore the setting after."""
-    before = sys.float_info.min / 2 == 0
+    """Flush denormals to zero inside the block, since they are slow; then restore the setting."""
+    was_flushing = sys.float_info.min / 2 == 0
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(before)
+        torch.set_flush_denormal(was_flushing)
 
 
 @denormals_flushed()
 def run_stages(
     plan: TrainingPlan, tracker: TrainingTracker, view: TrainingView, stop: StopSwitch
 ) -> StageOutcome:
-    """Run the stages in order, each from the weights of the one before."""
+    """Run the stages in order, each starting from the weights of the previous one."""
     objective = load_objective(plan.objective, plan.weights, plan.device)
     weights_from = plan.config.init_from
     epochs_before = 0
     for stage in plan.stages:
         run = StageRun(plan, stage, objective, weights_from, epochs_before)
-        with as_user_input_error(OwnObjectiveError):
+        with as_user_input_error(UserObjectiveError):
             outcome = run.train(tracker, view, stop)
         if outcome.ended == "stopped":
             break
@@ -122,7 +122,7 @@ def open_tracker(plan: TrainingPlan, key: str, view: TrainingView) -> TrainingTr
 
 
 def mlflow_params(plan: TrainingPlan) -> dict[str, Any]:
-    """The settings as MLflow parameters, with those of every stage if there are several."""
+    """The settings as MLflow parameters; with several stages, those of each under its prefix."""
     params: dict[str, Any] = {**plan.best.params.model_dump(), "seed": plan.config.seed}
     for stage in plan.stages:
         prefix = f"stage{stage.number}/" if len(plan.stages) > 1 else ""
@@ -135,7 +135,7 @@ def mlflow_params(plan: TrainingPlan) -> dict[str, Any]:
     return params
 
 
-def opening(plan: TrainingPlan) -> tuple[str, ...]:
+def opening_lines(plan: TrainingPlan) -> tuple[str, ...]:
     """The first lines of output: what will be trained."""
     params = plan.best.params
     settings = short_settings(params.model_dump(), translator("en"))

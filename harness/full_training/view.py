@@ -20,10 +20,17 @@ class TrainingBegan:
 
 @dataclass(frozen=True)
 class StageBegan:
-    """A stage starts, or is resumed after `done` epochs; `noop`: score of the input unchanged."""
+    """A stage starts, or is resumed after `done` epochs.
+
+    Attributes:
+        number: of this stage, from 1.
+        stages: how many there are.
+        size: side of the pictures in pixels.
+        noop: the score of the unchanged input.
+    """
 
     number: int
-    of: int
+    stages: int
     size: int
     done: int
     epochs: int
@@ -32,7 +39,7 @@ class StageBegan:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """An epoch has ended. `done`: epochs of all stages so far."""
+    """An epoch has ended. `done`: epochs done so far, in all stages."""
 
     done: int
     epoch: int
@@ -41,7 +48,7 @@ class EpochEnded:
 
 
 @dataclass(frozen=True)
-class Checked:
+class Scored:
     """The generator was scored on the validation pairs, and on some training pairs."""
 
     epoch: int
@@ -57,7 +64,7 @@ class Remark:
     text: str
 
 
-Event = TrainingBegan | StageBegan | EpochEnded | Checked | Remark
+Event = TrainingBegan | StageBegan | EpochEnded | Scored | Remark
 
 
 class TrainingView(Protocol):
@@ -119,7 +126,7 @@ class LiveTrainingView:
                 self.progress.update(self.task, total=event.epochs)
                 self.progress.start()
             case StageBegan():
-                # The pace of another stage, or of an earlier session, says nothing about this one.
+                # The pace of another stage, or of an earlier run, says nothing about this one.
                 done = self.progress.tasks[self.task].completed + event.done
                 self.progress.reset(self.task, completed=int(done))
                 self.scores = []
@@ -127,7 +134,7 @@ class LiveTrainingView:
                 self.last = event
                 text = f"{losses_line(event)}  {sparkline(self.scores)}"
                 self.progress.update(self.task, completed=event.done, description=text)
-            case Checked():
+            case Scored():
                 self.scores.append(event.score)
         for line in lines_of(event, self.last):
             self.progress.console.print(printable(line), highlight=False, markup=False)
@@ -137,18 +144,18 @@ class LiveTrainingView:
 
 
 def lines_of(event: Event, last: EpochEnded | None) -> list[str]:
-    """The lines of an event; none for events that are too frequent for a log."""
+    """The lines to print for an event; none for events that are too frequent for a log."""
     match event:
         case TrainingBegan():
             return list(event.lines)
         case StageBegan():
-            stage = f"Stage {event.number} of {event.of}: " if event.of > 1 else ""
+            stage = f"Stage {event.number} of {event.stages}: " if event.stages > 1 else ""
             done = f", {event.done} of them done" if event.done else ""
             return [
                 f"{stage}{quantity(event.epochs, 'epoch')} at {event.size} px{done}. "
                 f"The input unchanged (no-op) scores {number(event.noop)}."
             ]
-        case Checked():
+        case Scored():
             score = number(event.score)
             if event.train_score is not None:
                 score += f" (on training pairs {number(event.train_score)})"

@@ -38,7 +38,7 @@ from reports.record.queries import (
 from reports.record.study import StudyRecord
 from reports.record.trial import FinalistRun, TrialRecord
 from search_spaces.recipes import load_recipes
-from search_spaces.trial_params import FIVE, TrialParams
+from search_spaces.trial_params import REQUIRED_SETTINGS, TrialParams
 
 # Seeds of the search are small, and those of its samplers are derived from trial numbers.
 FIRST_SEED = 1_000_000
@@ -178,8 +178,8 @@ class FinalPhase:
         self.done += 1
         run = FinalistRun.of(trial)
         settings = run.params
-        params = TrialParams.model_validate({name: settings[name] for name in FIVE})
-        extras = {name: value for name, value in settings.items() if name not in FIVE}
+        params = TrialParams.model_validate({name: settings[name] for name in REQUIRED_SETTINGS})
+        extras = {name: value for name, value in settings.items() if name not in REQUIRED_SETTINGS}
         return trial, TrialTask(trial.number, params, run.seed, "final", extras)
 
     def report(self, trial: Trial, step: int, value: float) -> None:

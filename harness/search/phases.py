@@ -23,7 +23,7 @@ from harness.trials.messages import Answer, Rung, TrialTask
 from reports.record.names import RECOMMENDED, trial_name
 from reports.record.queries import recipe_trial
 from reports.record.trial import TrialRecord
-from search_spaces.generators import GENERATOR, of_kind
+from search_spaces.generators import GENERATOR, generator_of_kind
 
 
 class Phase(Protocol):
@@ -139,7 +139,7 @@ class SearchPhase:
         suggested = trial.params
         params, extras = self.space.params(suggested), self.space.extras(suggested)
         if self.space.kinds:
-            extras["netG"] = of_kind(self.train.netG, suggested[GENERATOR])
+            extras["netG"] = generator_of_kind(self.train.netG, suggested[GENERATOR])
         attributes = {"params": params.model_dump(), "seed": self.seed}
         TrialRecord.note(trial, **attributes, **({"extras": extras} if extras else {}))
         return trial, TrialTask(trial.number, params, self.seed, extras=extras)

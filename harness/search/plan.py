@@ -115,9 +115,9 @@ def plan_search(
     profile, train = resolve.choose_train(config.profile, placement[0])
     train = with_recorded_lengths(recorded, profile, train)
     precision = recorded.train.precision if recorded else None
-    train = train.but({"precision": resolve.choose_precision(config, placement[0], precision)})
+    train = train.updated({"precision": resolve.choose_precision(config, placement[0], precision)})
     pinned = resolve.choose_pinned(config, space)
-    train = train.but(pinned)
+    train = train.updated(pinned)
     space, train, one_kind = resolve.choose_generators(config, space, train, recorded)
     external = choose_trainer(config, space, train)
     unshared = start_of(config, external) == "none"

@@ -14,8 +14,8 @@ from harness.errors import UserInputError, as_user_input_error
 from harness.trials.external.plugin import has_warp
 from reports.commands.train_py import quoted
 from reports.record.names import RECOMMENDED, trial_name
-from search_spaces.distributions import plain
-from search_spaces.generators import GENERATOR, MOVING, WARP, kind_of, of_kind
+from search_spaces.distributions import format_value
+from search_spaces.generators import GENERATOR, MOVING, WARP, generator_of_kind, kind_of
 from search_spaces.recipes import generator_for, load_recipes, read_recipes
 from search_spaces.space import Space, load_space
 from search_spaces.trial_params import EXTRAS, FROM_SCRATCH, GanMode, GeneratorName
@@ -37,19 +37,24 @@ SMALL = 128 * 32
 
 def choose_placement(config: SearchConfig) -> "Placement":
     """The device of a trial (cpu, cuda:0), the workers' devices in turn, and their number."""
-    from harness.trials.devices import mps_runs, resolve_devices, share_out, share_out_cluster
+    from harness.trials.devices import (
+        allocate_cluster_slots,
+        allocate_slots,
+        mps_is_running,
+        resolve_devices,
+    )
 
     jobs = None if config.jobs == "auto" else config.jobs
     if config.launcher == "ray":
         from harness.trials.launchers.ray import connect, resources
 
         connect(config.address)
-        device, slots = share_out_cluster(resources(), config.device, jobs, config.per_gpu)
+        device, slots = allocate_cluster_slots(resources(), config.device, jobs, config.per_gpu)
         return device, (f"{device} on ray",), slots
     if config.address is not None:
         raise UserInputError(f"--address {config.address} is for --launcher ray.")
     devices = resolve_devices(config.device)  # torch: seconds
-    slots = share_out(devices, jobs, config.per_gpu, available_cores(), mps_runs())
+    slots = allocate_slots(devices, jobs, config.per_gpu, available_cores(), mps_is_running())
     return devices[0], devices, slots
 
 
@@ -138,7 +143,7 @@ def choose_precision(config: SearchConfig, device: str, recorded: Precision | No
 def on_device(train: TrainSettings, device: str) -> TrainSettings:
     """The training settings as they are computed there: a CPU has no TF32."""
     if train.precision == "tf32" and device == "cpu":
-        return train.but({"precision": "float32"})
+        return train.updated({"precision": "float32"})
     return train
 
 
@@ -208,7 +213,8 @@ def choose_generators(
     no_choice = space.without(GENERATOR)
     if len(space.kinds) == 1:
         with as_user_input_error(ValueError):
-            return no_choice, train.but({"netG": of_kind(train.netG, space.kinds[0])}), ()
+            netG = generator_of_kind(train.netG, space.kinds[0])
+            return no_choice, train.updated({"netG": netG}), ()
     if not space.kinds:
         return no_choice, train, ()
     if config.init_from:
@@ -251,7 +257,7 @@ def how_to_try_both(repo: Path, study: str) -> tuple[str, ...]:
 def other_generator(space: Space, train: TrainSettings) -> GeneratorName | None:
     """The generator of the other kind than the profile's; None if the study has one kind."""
     other: list[Any] = [
-        of_kind(train.netG, kind) for kind in space.kinds if kind != kind_of(train.netG)
+        generator_of_kind(train.netG, kind) for kind in space.kinds if kind != kind_of(train.netG)
     ]
     return other[0] if other else None
 
@@ -386,6 +392,8 @@ def check_fixed_settings(space: Space, train: TrainSettings, found: TrainSetting
         {**settings.model_dump(), GENERATOR: kind_of(settings.netG)} for settings in (train, found)
     )
     if differences := [
-        (name, theirs[name], plain(ours[name])) for name in fixed if ours[name] != theirs[name]
+        (name, theirs[name], format_value(ours[name]))
+        for name in fixed
+        if ours[name] != theirs[name]
     ]:
         raise ValueError(space.refusal(differences))

@@ -63,18 +63,18 @@ def set_damaged_aside(plan: SearchPlan) -> str:
     if plan.trial_plan.warm_start == "none" or not warm.folder.exists():
         return ""
     kinds = plan.trial_plan.discriminators
-    folders = [warm, warm.of_other] if plan.trial_plan.other_netG else [warm]
+    folders = [warm, warm.other_kind] if plan.trial_plan.other_netG else [warm]
     files = [one.generator for one in folders]
     files += [one.discriminator(*kind) for one in folders for kind in kinds]
     damaged = next((file for file in files if not is_intact(file)), None)
     if damaged is None:
         return ""
     state = "damaged" if damaged.exists() else "missing"
-    shutil.rmtree(warm.aside, ignore_errors=True)
-    warm.folder.rename(warm.aside)
+    shutil.rmtree(warm.damaged, ignore_errors=True)
+    warm.folder.rename(warm.damaged)
     return (
         f"{damaged} is {state}: the warm start is made again, its old files are kept in "
-        f"{warm.aside}."
+        f"{warm.damaged}."
     )
 
 

@@ -55,4 +55,4 @@ def with_recorded_lengths(
     """A profile's training settings, with the lengths that it had when the study was begun."""
     if recorded is None or recorded.profile != profile:
         return train
-    return train.but({name: getattr(recorded.train, name) for name in LENGTHS})
+    return train.updated({name: getattr(recorded.train, name) for name in LENGTHS})

@@ -2,7 +2,7 @@
 
 from optuna import Study
 
-from harness.paths import StudyPaths, left_aside, write_whole
+from harness.paths import StudyPaths, leftover_temporaries, write_atomically
 from harness.search.callbacks import TrialEnd
 from harness.search.ranking import Ranking
 from reports.export.best_yaml import as_yaml, best_config
@@ -26,7 +26,7 @@ class Retention:
         for trial in self.study.get_trials(deepcopy=False):
             if trial.number not in self.ranking.leaders:
                 self.remove_files(trial.number)
-        for aside in left_aside(self.paths.folder):
+        for aside in leftover_temporaries(self.paths.folder):
             aside.unlink(missing_ok=True)
         self.write_best()
 
@@ -35,7 +35,7 @@ class Retention:
             return
         number, panel = end.task.number, end.result.panel
         if panel and (end.change.kept or end.recipe is not None):
-            write_whole(self.paths.panel(number), panel)
+            write_atomically(self.paths.panel(number), panel)
         for displaced in end.change.displaced:
             self.remove_files(displaced)
         if end.change.best_changed or not self.paths.best_yaml.exists():
@@ -52,4 +52,4 @@ class Retention:
         if not self.ranking.leaders:
             return
         config = best_config(self.study, folder=self.paths.folder)
-        write_whole(self.paths.best_yaml, as_yaml(config))
+        write_atomically(self.paths.best_yaml, as_yaml(config))

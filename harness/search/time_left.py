@@ -8,7 +8,7 @@ from statistics import fmean
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from harness.config.options import words_of
+from harness.config.options import command_words
 from harness.config.settings import FINAL_TIMES
 from harness.console.time_left import LATEST, Durations, seconds_left
 from harness.search.finalists import final_trials
@@ -33,7 +33,7 @@ def note_undertaken(study: Study, plan: SearchPlan) -> None:
         runs=plan.final_runs,
         jobs=plan.jobs,
         began=time.time(),
-        options=words_of(plan.config, (*NOT_RECORDED, *made)),
+        options=command_words(plan.config, (*NOT_RECORDED, *made)),
     )
     StudyRecord.note(study, undertaken=undertaken, expected_seconds=None)
 

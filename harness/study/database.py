@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, event, inspect, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from harness.errors import UserInputError, disk_full
-from harness.paths import write_aside
+from harness.paths import replace_atomically
 from harness.study.storage import RetryingStorage
 from harness.study.urls import sqlite_address, sqlite_file, static_address, without_secrets
 
@@ -163,7 +163,7 @@ def create(file: Path, statement: str) -> None:
 
     No other process ever sees an empty file.
     """
-    with write_aside(file) as aside, closing(sqlite3.connect(aside)) as connection:
+    with replace_atomically(file) as aside, closing(sqlite3.connect(aside)) as connection:
         connection.execute(statement)
 
 

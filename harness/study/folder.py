@@ -10,7 +10,7 @@ from pathlib import Path
 from optuna import Study
 
 from harness.errors import UserInputError
-from harness.paths import StudyPaths, write_whole
+from harness.paths import StudyPaths, write_atomically
 from harness.study.study import identity_of
 from reports.record.study import StudyRecord
 
@@ -54,7 +54,7 @@ def claim(paths: StudyPaths, study: Study) -> None:
     """Record the study as the owner of the folder."""
     identity = identity_of(study)
     if owner_of(paths) != identity:
-        write_whole(paths.owner, json.dumps({"study": study.study_name, "identity": identity}))
+        write_atomically(paths.owner, json.dumps({"study": study.study_name, "identity": identity}))
 
 
 def set_aside(paths: StudyPaths) -> Path | None:

@@ -15,7 +15,7 @@ from optuna.study import Study
 from sqlalchemy import text
 
 from harness.errors import UserInputError
-from harness.paths import RunPaths, StudyPaths, lock_beside, write_whole
+from harness.paths import RunPaths, StudyPaths, lock_beside, write_atomically
 from harness.study.storage import RetryingStorage
 from harness.study.study import find_study
 from harness.study.urls import sqlite_file
@@ -33,7 +33,9 @@ def only_driver(paths: StudyPaths, name: str) -> Iterator[None]:
     with unwritable_as_user_error(paths.folder):
         paths.folder.mkdir(parents=True, exist_ok=True)
     with file_lock(paths.lock, name, lambda: lock_holder(paths)):
-        write_whole(paths.driver, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+        write_atomically(
+            paths.driver, json.dumps({"host": socket.gethostname(), "pid": os.getpid()})
+        )
         yield
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from harness.paths import write_whole
+from harness.paths import write_atomically
 
 
 def now() -> int:
@@ -102,7 +102,7 @@ class Outbox:
         """Store an entry atomically."""
         self.last += 1
         file = self.folder / f"{self.last:09d}.entry"
-        write_whole(file, entry.as_bytes())
+        write_atomically(file, entry.as_bytes())
         return file
 
     def refuse(self, file: Path) -> Path:

@@ -18,42 +18,42 @@ class Adam(torch.optim.Adam):
     lookup of weights, gradients and state takes as long as the update itself.
 
     Attributes:
-        failed: 0; once it is 1, nothing is updated. Several optimisers may share it.
+        failed: a scalar tensor, 0; once it is 1, nothing is updated. Optimisers may share it.
     """
 
     def __init__(self, net: nn.Module, lr: float, settings: TrainSettings, failed: Tensor) -> None:
         device = failed.device
         # Fused kernels read the rate as float32 on a GPU, and as float64 on the CPU.
-        kind = torch.float64 if device.type == "cpu" else torch.float32
-        rate = torch.tensor(lr, dtype=kind, device=device)
+        dtype = torch.float64 if device.type == "cpu" else torch.float32
+        rate = torch.tensor(lr, dtype=dtype, device=device)
         super().__init__(net.parameters(), rate, betas=(settings.beta1, 0.999), fused=True)
         self.failed = failed
         count = torch.zeros((), device=device)
         for weight in self.param_groups[0]["params"]:
             means = {name: torch.zeros_like(weight) for name in MEANS}
             self.state[weight] = {"step": count, **means}
-        self.arrange()
+        self.prepare_arguments()
 
     @torch.no_grad()
-    def arrange(self) -> None:
+    def prepare_arguments(self) -> None:
         """Prepare the kernel's arguments, with the state in the memory layout of the weights.
 
-        The kernel silently gives wrong results for tensors of different layouts.
+        The kernel silently gives wrong results if the layouts differ.
         """
         self.weights: list[Tensor] = self.param_groups[0]["params"]
-        self.places = places(self.weights)
+        self.addresses = addresses(self.weights)
         states = [self.state[weight] for weight in self.weights]
         for weight, state in zip(self.weights, states, strict=True):
             for name in MEANS:
-                if not alike(state[name], weight):
+                if not same_layout(state[name], weight):
                     state[name] = torch.empty_like(weight).copy_(state[name])
         # All weights are updated together and share one step count.
         self.count: Tensor = states[0]["step"]
         lists = [self.weights, *([state[name] for state in states] for name in MEANS)]
-        self.moved = [as_they_lie(each, self.weights) for each in lists]
+        self.kernel_tensors = [in_memory_order(each, self.weights) for each in lists]
 
-    def tensors(self) -> list[Tensor]:
-        """Its state, which a step changes: both means of every weight, and the count."""
+    def state_tensors(self) -> list[Tensor]:
+        """The optimiser's state: both running means of every weight, and the step count."""
         return [value for state in self.state.values() for value in state.values()]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -61,21 +61,21 @@ class Adam(torch.optim.Adam):
         (rate,) = (group["lr"] for group in self.param_groups)
         super().load_state_dict(state_dict)
         (group,) = self.param_groups
-        group["lr"] = rate.copy_(group["lr"])  # the loaded one may be on another device
-        self.arrange()
+        group["lr"] = rate.copy_(group["lr"])  # keeps the rate on its device
+        self.prepare_arguments()
 
     def descend(self, loss: Tensor) -> None:
-        """Take one step on `loss`, which updates only this optimiser's weights.
+        """Take one step on `loss`, with gradients for this optimiser's weights only.
 
         If the loss is not finite, set `failed` and update nothing.
         """
-        self.note(loss)
+        self.flag_nonfinite(loss)
         self.step(torch.autograd.grad(loss, self.weights))
 
-    def note(self, loss: Tensor) -> None:
+    def flag_nonfinite(self, loss: Tensor) -> None:
         """Set `failed` if `loss` is not finite."""
         loss = loss.detach()
-        # Three kernels, where `isfinite` takes seven: the difference is 0 or, if not finite, NaN.
+        # Three kernels instead of the seven of `isfinite`: x - x is 0, or NaN if x is not finite.
         torch.maximum(self.failed, (loss - loss).ne(0), out=self.failed)
 
     def freeze(self, frozen: bool) -> None:
@@ -86,14 +86,14 @@ class Adam(torch.optim.Adam):
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:  # type: ignore[override]
         """Update every weight with its gradient."""
-        if places(self.weights) != self.places:
-            self.arrange()
+        if addresses(self.weights) != self.addresses:
+            self.prepare_arguments()
         group = self.param_groups[0]
-        weights, means, squares = self.moved
+        weights, means, squares = self.kernel_tensors
         self.count += 1
         torch._fused_adam_(
             weights,
-            [each.contiguous() for each in as_they_lie(gradients, self.weights)],
+            [each.contiguous() for each in in_memory_order(gradients, self.weights)],
             means,
             squares,
             [],
@@ -109,20 +109,20 @@ class Adam(torch.optim.Adam):
         )
 
 
-def alike(one: Tensor, other: Tensor) -> bool:
+def same_layout(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors of the same shape have the same strides and dtype."""
     return one.stride() == other.stride() and one.dtype == other.dtype
 
 
-def places(weights: Sequence[Tensor]) -> list[int]:
-    """The memory addresses, which change if a weight is replaced or changes its layout."""
+def addresses(weights: Sequence[Tensor]) -> list[int]:
+    """The weights' memory addresses: they change if a weight is replaced or changes its layout."""
     return [weight.data_ptr() for weight in weights]
 
 
-def as_they_lie(tensors: Sequence[Tensor], weights: Sequence[Tensor]) -> list[Tensor]:
-    """Views of tensors, shaped as the weights, in the memory order of each weight.
+def in_memory_order(tensors: Sequence[Tensor], weights: Sequence[Tensor]) -> list[Tensor]:
+    """Views of tensors shaped as the weights, with dimensions in the memory order of each weight.
 
-    Otherwise a CPU's kernel would copy channels-last weights at every step.
+    Otherwise the CPU kernel would copy channels-last weights at every step.
     """
     return [
         each.permute(0, 2, 3, 1) if weight.dim() == 4 and not weight.is_contiguous() else each

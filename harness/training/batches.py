@@ -1,4 +1,4 @@
-"""Training batches: pairs are stored as bytes on the device, and cropped and flipped there."""
+"""Training batches: pairs are stored on the device as bytes, and cropped and flipped there."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,11 +31,11 @@ MOST_DEVICE_BYTES = 8 << 30
 
 
 class Batches:
-    """Batches in the order of `draws`, cut when they are iterated over.
+    """Batches in the order of `draws`, cut while iterating.
 
     Attributes:
         pairs: on `device` if they fit.
-        draws: what the batches consist of; a captured step cuts them itself.
+        draws: which crops the batches consist of; a captured step cuts them itself.
     """
 
     def __init__(
@@ -59,19 +59,19 @@ class Batches:
         return self.cut(next(self.draws))
 
     def peek(self) -> "Draw":
-        """The next draw, which stays the next."""
+        """The next draw, without consuming it."""
         first = next(self.draws)
         self.draws = chain([first], self.draws)
         return first
 
     def cut(self, draw: "Draw") -> Batch:
-        """A draw as a batch on the device."""
+        """Cut a draw out of the pairs: a batch on the device."""
         retouched, original = (
-            self.side(draw, pictures) for pictures in (self.pairs.retouched, self.pairs.originals)
+            self.stack_side(draw, side) for side in (self.pairs.retouched, self.pairs.originals)
         )
         return Batch(retouched, original, self.features(draw, original))
 
-    def side(self, draw: "Draw", pictures: tuple[Tensor, ...]) -> Tensor:
+    def stack_side(self, draw: "Draw", pictures: tuple[Tensor, ...]) -> Tensor:
         return to_signed(
             torch.stack([cut(pictures[index]) for index, cut in draw]).to(
                 self.device, memory_format=torch.channels_last
@@ -79,12 +79,12 @@ class Batches:
         )
 
     def features(self, draw: "Draw", original: Tensor | None = None) -> Features | None:
-        """The features of a draw's originals, which are cut unless they are known or given."""
+        """The features of a draw's originals, which are cut unless they are cached or given."""
         if self.targets is None:
             return None
         views = [(index, cut.flip) for index, cut in draw]
-        if original is None and not self.targets.knows(views):
-            original = self.side(draw, self.pairs.originals)
+        if original is None and not self.targets.has_all(views):
+            original = self.stack_side(draw, self.pairs.originals)
         return self.targets(views, original)
 
 
@@ -97,7 +97,7 @@ def batches(
 ) -> Batches:
     """Endless batches, float `[n, 3, crop, crop]`, with features from `targets` if given.
 
-    Every epoch has each picture once, in a new random order; both halves of a pair get the same
+    Every epoch contains each pair once, in a new random order; both pictures of a pair get the same
     crop and flip. The same seed gives the same batches, whatever the trial's parameters.
     """
     random = torch.Generator().manual_seed(seed)
@@ -138,15 +138,15 @@ class DevicePairs(PairSet):
     """Pairs on a GPU, whose pictures are views of one tensor.
 
     Attributes:
-        both: uint8 `[2, bytes]`, the retouched pictures one after the other, and their originals.
-        starts: the first byte of each picture.
+        both: uint8 `[2, bytes]`: all retouched pictures, one after another, and all originals.
+        starts: the offset of each picture's first byte.
     """
 
     both: Tensor
     starts: tuple[int, ...]
 
-    def place(self, index: int, cut: "Cut") -> tuple[int, int, int, int]:
-        """Where a cut begins: its first byte, and the distance to its next channel, row, column."""
+    def layout_of(self, index: int, cut: "Cut") -> tuple[int, int, int, int]:
+        """The offset of a cut's first byte, and its strides: of channels, rows and columns."""
         _, height, width = self.retouched[index].shape
         top, left, right = cut.rows.start, cut.columns.start, cut.columns.stop - 1
         column = right if cut.flip else left
@@ -177,7 +177,7 @@ def on_device(pairs: PairSet, device: torch.device) -> PairSet:
 
 @dataclass(frozen=True)
 class Cut:
-    """A crop and an optional flip, shared by both halves of a pair."""
+    """A crop and an optional horizontal flip, shared by both pictures of a pair."""
 
     rows: slice
     columns: slice

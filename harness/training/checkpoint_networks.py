@@ -13,10 +13,10 @@ LARGEST_WIDTH = 8192
 
 
 @dataclass(frozen=True)
-class Shape:
+class Architecture:
     """A generator's architecture, inferred from its checkpoint.
 
-    Dropout has no weights and is off while restoring, but in residual blocks it shifts the names.
+    Dropout has no weights and is off in inference, but in residual blocks it shifts later names.
     """
 
     netG: str
@@ -25,7 +25,7 @@ class Shape:
     dropout: bool
 
 
-def shape_of(weights: NetWeights, file: Path) -> Shape:
+def architecture_of(weights: NetWeights, file: Path) -> Architecture:
     """Infer a generator's architecture from the names and shapes of its weights.
 
     Raises:
@@ -38,8 +38,8 @@ def shape_of(weights: NetWeights, file: Path) -> Shape:
     unet, resnet = "model.model.0", "model.1"
     if is_convolution(weights, unet) and convolutions in unets:
         # Only generators that move pixels store the width of their training pictures.
-        kind = "warp_" if "field_size" in weights else ""
-        first, netG = unet, kind + unets[convolutions]
+        prefix = "warp_" if "field_size" in weights else ""
+        first, netG = unet, prefix + unets[convolutions]
     elif is_convolution(weights, resnet) and blocks in resnets:
         first, netG = resnet, resnets[blocks]
     else:
@@ -61,7 +61,7 @@ def shape_of(weights: NetWeights, file: Path) -> Shape:
     # The second convolution of a block has index 6 with dropout, else 5.
     second = [value for name, value in weights.items() if name.endswith("conv_block.6.weight")]
     dropout = any(value.dim() == 4 for value in second)
-    return Shape(netG, ngf, norm, dropout)
+    return Architecture(netG, ngf, norm, dropout)
 
 
 def is_width(value: Tensor) -> bool:
@@ -85,6 +85,6 @@ def discriminator_shape(weights: NetWeights, file: Path) -> tuple[int, int]:
             f"{file} is not the checkpoint of pix2pix's PatchGAN discriminator of colour pictures: "
             "name the latest_net_D.pth that belongs to your generator, or leave it out."
         )
-    # Two of its convolutions have stride 1.
+    # All but two of its convolutions have stride 2.
     depth = sum(value.dim() == 4 for value in weights.values()) - 2
     return depth, weights["model.0.weight"].shape[0]

@@ -21,35 +21,35 @@ from harness.training.running_average import RunningAverage
 from harness.training.step import Pix2Pix
 from search_spaces.trial_params import GanMode, TrialParams, Value
 
-# Eager steps before the capture, in which libraries choose algorithms and optimisers create state.
+# Eager steps before a capture, during which libraries choose their algorithms.
 WARM_UPS = 3
-# Captured steps are kept until less than this share of the device's memory is free: each occupies
-# memory for its networks, gradients and activations.
-LEAST_FREE = 0.25
-# As many are counted for a worker that others share the GPU with; it keeps more only while there is
-# room.
-COUNTED = 4
+# Captured steps are kept as long as this share of the device's memory is free: each occupies memory
+# for its networks, gradients and activations.
+MIN_FREE_SHARE = 0.25
+# Captured steps that the memory estimate of a worker assumes when several share a GPU; a worker
+# keeps more only while memory is free.
+EXPECTED_STEPS = 4
 
 
-def record(run: Callable[[], object], changed: Sequence[Tensor]) -> torch.cuda.CUDAGraph:
+def capture_graph(run: Callable[[], object], changed: Sequence[Tensor]) -> torch.cuda.CUDAGraph:
     """Capture what `run` does on the device.
 
-    It is first run a few times, after which `changed` and the device's random numbers are as
-    before.
+    `run` is first called a few times; afterwards `changed` and the device's random state are
+    reset.
 
     Args:
-        changed: all tensors that outlive `run` and that it changes.
+        changed: all tensors that `run` modifies and that outlive it.
     """
-    before = [each.detach().clone() for each in changed]
-    chance = torch.cuda.get_rng_state()
+    saved = [each.detach().clone() for each in changed]
+    rng_state = torch.cuda.get_rng_state()
     graph = torch.cuda.CUDAGraph()
     try:
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
+        side_stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side_stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side_stream):
             for _ in range(WARM_UPS):
                 run()
-        torch.cuda.current_stream().wait_stream(aside)
+        torch.cuda.current_stream().wait_stream(side_stream)
         try:
             with on_current_stream(), torch.cuda.graph(graph):
                 run()
@@ -58,21 +58,20 @@ def record(run: Callable[[], object], changed: Sequence[Tensor]) -> torch.cuda.C
             raise
     finally:
         with torch.no_grad():
-            torch._foreach_copy_(list(changed), before)
-        torch.cuda.set_rng_state(chance)
+            torch._foreach_copy_(list(changed), saved)
+        torch.cuda.set_rng_state(rng_state)
     return graph
 
 
 def on_current_stream() -> AbstractContextManager[None]:
-    """Restores the current stream after a failed capture, which torch's own context does not."""
+    """A context that restores the current stream, which torch does not after a failed capture."""
     return torch.cuda.stream(torch.cuda.current_stream())
 
 
 def leave_capture() -> None:
-    """End a failed capture for torch's random numbers as well.
+    """After a failed capture, end the capture mode of torch's random generator, too.
 
-    Their generator stays in capture mode until a capture succeeds, and until then eager dropout
-    raises (seen with torch 2.11).
+    It lasts until a capture succeeds, and until then eager dropout raises (torch 2.11).
     """
     with (
         suppress(RuntimeError),
@@ -82,17 +81,17 @@ def leave_capture() -> None:
         torch.zeros((), device="cuda")
 
 
-def replayed(
+def capture_or_run_eagerly(
     run: Callable[[Batch], object], changed: Sequence[Tensor], batches: Batches
 ) -> tuple[Callable[[Batch], object], Iterator[Batch]]:
-    """`run` as a captured graph, and the batches for it; both themselves if capture is refused.
+    """`run` as a captured graph, and its batches; both unchanged if a library refuses capture.
 
     Args:
-        changed: as for `record`.
+        changed: as for `capture_graph`.
     """
     inputs = inputs_for(batches)
     try:
-        graph = record(lambda: run(inputs.batch()), changed)
+        graph = capture_graph(lambda: run(inputs.batch()), changed)
     except RuntimeError as error:
         if refusal(error):
             return run, batches
@@ -107,11 +106,11 @@ def replayed(
 
 @dataclass
 class CapturedStep:
-    """A model whose step is replayed. All batches must have the same shape.
+    """A model whose step is replayed as a graph. All batches must have the same shape.
 
     Attributes:
-        graph: a step, and an update of the running average if every step has one.
-        losses: of the latest step, which the next one overwrites.
+        graph: a step, with the update of the running average if it follows every step.
+        losses: of the latest step; the next one overwrites them.
     """
 
     model: Pix2Pix
@@ -121,14 +120,14 @@ class CapturedStep:
 
     @classmethod
     def capture(cls, model: Pix2Pix, inputs: Inputs) -> "CapturedStep":
-        """Capture `model.optimize` for batches of these inputs; the model stays as it is."""
+        """Capture `model.optimize` for batches from `inputs`; the model's state does not change."""
 
         def step() -> None:
             model.optimize(*inputs.batch())
             if model.average_every == 1:
-                model.averaged.move(model.generator)
+                model.averaged.update_average(model.generator)
 
-        graph = record(step, model.changed())
+        graph = capture_graph(step, model.changed_tensors())
         losses = dict(zip(model.names, model.latest_losses.unbind(), strict=True))
         return cls(model, inputs, graph, losses)
 
@@ -139,7 +138,7 @@ class CapturedStep:
         self.model.restart(generator, discriminator, params)
 
     def feed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The batches for `step`, each of which must be taken before the next is drawn."""
+        """The batches for `step`; train on each before taking the next."""
         return self.inputs.feed(batches)
 
     def step(
@@ -147,16 +146,16 @@ class CapturedStep:
     ) -> dict[str, Tensor]:
         """Like `Pix2Pix.step`, but does not check the losses: `mean_losses` and `check` do.
 
-        The next step overwrites the returned losses. `original_features` must be given exactly if
-        the step was captured with them.
+        The next step overwrites the returned losses. `original_features` must be given if, and only
+        if, the step was captured with them.
         """
         self.inputs.write(Batch(retouched, original, original_features))
         self.graph.replay()
-        if self.model.count():
+        if self.model.count_step():
             if self.model.average_every > 1:
                 self.averaged.update_parameters(self.model.generator)
             else:
-                self.averaged.count(self.model.generator)
+                self.averaged.count_update(self.model.generator)
         return self.losses
 
     @property
@@ -173,12 +172,15 @@ class CapturedStep:
 
 
 def capturable(settings: TrainSettings, device: torch.device) -> bool:
-    """Whether such a training can be captured: on a GPU, with batches of one shape."""
+    """Whether a training's steps can be captured: on a GPU, with batches of one shape."""
     return device.type == "cuda" and settings.preprocess != "none"
 
 
 class Structure(NamedTuple):
-    """Trials of the same one can share a captured step; with the same `extras`, a generator."""
+    """What a captured step depends on: trials of the same structure can share one.
+
+    Steps whose structures have the same `extras` can share a generator.
+    """
 
     n_layers_D: int
     gan_mode: GanMode
@@ -191,16 +193,16 @@ def structure_of(params: TrialParams, extras: Mapping[str, Value]) -> Structure:
     return Structure(params.n_layers_D, params.gan_mode, perceptual, tuple(sorted(extras.items())))
 
 
-def crowded() -> bool:
-    """Whether little memory of the device is free, whichever process uses it."""
+def memory_is_low() -> bool:
+    """Whether the device has little free memory, whichever process uses the rest."""
     if not torch.cuda.is_available():
         return False
     free, total = torch.cuda.mem_get_info()
-    return free < LEAST_FREE * total
+    return free < MIN_FREE_SHARE * total
 
 
 def refusal(error: RuntimeError) -> str:
-    """Why a library does not support capture; "" if the error has another cause."""
+    """The message of a library that does not support capture; "" if the error has another cause."""
     texts = [str(each).strip().partition("\n")[0] for each in causes(error)]
     if is_out_of_memory(error) or not any("captur" in text for text in texts):
         return ""
@@ -208,7 +210,10 @@ def refusal(error: RuntimeError) -> str:
 
 
 def try_capture(model: Pix2Pix, inputs: Inputs) -> tuple[CapturedStep | None, str]:
-    """Capture a model's step; None and the reason if a library refuses, and the model trains on."""
+    """Capture a model's step. If a library refuses, return None and the reason instead.
+
+    The model can be trained in either case.
+    """
     try:
         return CapturedStep.capture(model, inputs), ""
     except RuntimeError as error:
@@ -223,14 +228,14 @@ class CapturedSteps:
     """A process's cache of captured steps, one per structure, with LRU eviction.
 
     Attributes:
-        refused: why capture does not work here; "" if it does, as far as is known.
+        refusal: why steps cannot be captured here; "" as long as no capture has failed.
     """
 
     def __init__(self) -> None:
         self.cached: dict[Structure, CapturedStep] = {}
-        self.refused = ""
+        self.refusal = ""
 
-    def begin(
+    def start_trial(
         self,
         structure: Structure,
         start: Callable[[], Pix2Pix],
@@ -238,11 +243,16 @@ class CapturedSteps:
         weights: tuple[NetWeights, NetWeights],
         params: TrialParams,
     ) -> CapturedStep | Pix2Pix:
-        """The step for a trial, cached or newly captured, and reset to the trial's start.
+        """A step, cached or newly captured, reset to the initial weights of a trial.
 
         If capture is not supported, returns the model itself: slower, with the same results.
+
+        Args:
+            start: creates the trial's model.
+            inputs: creates the inputs of its step.
+            weights: initial weights of the generator and the discriminator.
         """
-        if self.refused:
+        if self.refusal:
             return start()
         step = self.cached.pop(structure, None)
         if step is None:
@@ -252,7 +262,7 @@ class CapturedSteps:
                 if other.extras == structure.extras:
                     model.share_generator(cached.model)
                     break
-            step, self.refused = try_capture(model, inputs())
+            step, self.refusal = try_capture(model, inputs())
             if step is None:
                 model.restart(*weights, params)
                 return model
@@ -261,11 +271,11 @@ class CapturedSteps:
         return step
 
     def growth(self) -> float:
-        """The factor by which the cache still grows until it has `COUNTED` steps."""
-        return max(1.0, COUNTED / len(self.cached)) if self.cached else 1.0
+        """The factor by which the cache still grows until it has `EXPECTED_STEPS` steps."""
+        return max(1.0, EXPECTED_STEPS / len(self.cached)) if self.cached else 1.0
 
     def make_room(self) -> None:
         """Evict the least recently used steps while memory is low."""
-        while self.cached and crowded():
+        while self.cached and memory_is_low():
             self.cached.pop(next(iter(self.cached)))
             torch.cuda.empty_cache()

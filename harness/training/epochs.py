@@ -37,10 +37,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """The end of an epoch: its number from 1, its learning rate, the mean of each loss.
+    """The result of an epoch: its number (from 1), its learning rate, the mean of each loss.
 
     Attributes:
-        remark: for the user, once, if steps cannot be captured on this GPU.
+        remark: tells the user, once, if steps cannot be captured on this GPU.
     """
 
     epoch: int
@@ -54,7 +54,7 @@ class Training:
     """The complete state of a training, saved by `state` and restored by `load_state`.
 
     Attributes:
-        random: draws the order, the crops and the flips; its state is the position in the data.
+        random: draws the order, crops and flips; its state determines all later batches.
         epoch: epochs done.
     """
 
@@ -74,13 +74,13 @@ class Training:
         plan: Schedule,
         seed: int,
     ) -> "Training":
-        """Start a training of these networks. Seeds torch's global generator."""
+        """Start a training of these networks. This seeds torch's global random generator."""
         torch.manual_seed(seed)
         model = Pix2Pix.start(generator, discriminator, params, settings, perceptual)
-        course = (plan.policy, plan.epochs, plan.epochs_decay, plan.decay_iters)
+        arguments = (plan.policy, plan.epochs, plan.epochs_decay, plan.decay_iters)
         return cls(
             model,
-            (schedule(model.optimizer_G, *course), schedule(model.optimizer_D, *course)),
+            (schedule(model.optimizer_G, *arguments), schedule(model.optimizer_D, *arguments)),
             torch.Generator().manual_seed(seed),
         )
 
@@ -107,7 +107,7 @@ class Training:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Restore a saved `state`, in a training that was started with the same settings."""
+        """Restore a saved `state` into a training that was started with the same settings."""
         for part, saved in zip(self.parts(), state["parts"], strict=True):
             part.load_state_dict(saved)
         self.epoch, self.model.steps = state["epoch"], state["steps"]
@@ -124,20 +124,21 @@ class Training:
         return (*nets, model.optimizer_G, model.optimizer_D, *self.schedulers)
 
 
-class Steps:
-    """A training's steps: on a GPU one captured graph, except for a smaller batch.
+class StepRunner:
+    """Runs a training's steps: on a GPU as a captured graph, except for a smaller last batch.
 
     Attributes:
-        refused: why a step cannot be captured here; "" if it can, as far as is known.
+        size: number of pictures in a batch that can be captured; 0 if none can.
+        refusal: why a step cannot be captured here; "" as long as no capture has failed.
     """
 
     def __init__(self, model: Pix2Pix, settings: TrainSettings, device: torch.device) -> None:
         self.model = model
         self.size = settings.batch_size if capturable(settings, device) else 0
         self.captured: CapturedStep | None = None
-        self.refused = ""
+        self.refusal = ""
 
-    def take(self, batches: Batches) -> None:
+    def train_on(self, batches: Batches) -> None:
         """Train on all batches of an epoch. The losses are checked by `Pix2Pix.mean_losses`."""
         if self.captured is None and len(batches.peek()) == self.size:
             self.capture(batches)
@@ -148,19 +149,19 @@ class Steps:
                 self.model.step(*batch)
 
     def capture(self, batches: Batches) -> None:
-        """Capture the step, unless that is refused."""
-        self.captured, self.refused = try_capture(self.model, inputs_for(batches))
-        if self.refused:
+        """Try to capture the step; if a library refuses, do not try again."""
+        self.captured, self.refusal = try_capture(self.model, inputs_for(batches))
+        if self.refusal:
             self.size = 0
 
     def remark(self) -> str:
-        """What the user is told, once."""
-        if not self.refused:
+        """Tells the user, once, why steps cannot be captured; otherwise ""."""
+        if not self.refusal:
             return ""
-        refused, self.refused = self.refused, ""
+        reason, self.refusal = self.refusal, ""
         return (
-            "Training steps cannot be captured as a CUDA graph here, so that epochs take longer: "
-            f"{refused}"
+            "Training steps cannot be captured as a CUDA graph here, so epochs take longer: "
+            f"{reason}"
         )
 
 
@@ -183,12 +184,12 @@ def train_epochs(
     targets = None
     if perceptual is not None:
         targets = target_features(perceptual, pairs, settings, device)
-    steps = Steps(training.model, settings, device)
+    runner = StepRunner(training.model, settings, device)
     while training.epoch < total:
-        steps.take(epoch_batches(pairs, settings, device, training.random, targets))
+        runner.train_on(epoch_batches(pairs, settings, device, training.random, targets))
         training.epoch += 1
         means = training.model.mean_losses()
         rate = float(training.model.optimizer_G.param_groups[0]["lr"])
         for scheduler in training.schedulers:
             next_epoch(scheduler, means["G_L1"])
-        yield EpochDone(training.epoch, rate, means, steps.remark())
+        yield EpochDone(training.epoch, rate, means, runner.remark())

@@ -1,17 +1,17 @@
 """pix2pix's 4 x 4 convolutions as a matrix product, for shapes for which the libraries are slow.
 
-These are inputs of a few pixels, and outputs of one channel. Deep in a U-Net a level has a hundred
-times more weights than pixels, and the libraries' convolutions spend their time on reordering the
-weights at every step, while a matrix product reads them once, in place. For one output channel, the
-libraries are not optimised. The sums are the same, in another order.
+These are inputs of a few pixels, and outputs of one channel. A level deep in a U-Net has a hundred
+times more weights than pixels, and the libraries' convolutions spend their time reordering the
+weights at every step, while a matrix product reads them once, in place. For a single output
+channel, the libraries are not optimised. The sums are the same, up to their order.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Ratio of weights to input values above which the product is faster: measured at ngf 12 and 64,
-# with one and two threads.
+# Ratio of weights to input values above which the product is faster, measured at ngf 12 and 64 with
+# one and two threads.
 WEIGHTS_TO_INPUT = 20
 
 
@@ -28,9 +28,9 @@ class Conv2d(nn.Conv2d):
             return super().forward(input)
         n, channels = input.shape[:2]
         size, stride = self.kernel_size[0], self.stride[0]
-        margin = self.padding[0]
-        assert isinstance(margin, int)
-        padded = F.pad(input.permute(0, 2, 3, 1), (0, 0, *[margin] * 4))
+        padding = self.padding[0]
+        assert isinstance(padding, int)
+        padded = F.pad(input.permute(0, 2, 3, 1), (0, 0, *[padding] * 4))
         patches = padded.unfold(1, size, stride).unfold(2, size, stride)
         height, width = patches.shape[1:3]
         rows = patches.permute(0, 1, 2, 4, 5, 3).reshape(n * height * width, -1)
@@ -46,20 +46,20 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         if not few_pixels(input, self.weight):
             return super().forward(input, output_size)
         n, channels, height, width = input.shape
-        size, stride, margin = self.kernel_size[0], self.stride[0], self.padding[0]
-        assert isinstance(margin, int)
+        size, stride, padding = self.kernel_size[0], self.stride[0], self.padding[0]
+        assert isinstance(padding, int)
         pixels = input.permute(0, 2, 3, 1).reshape(n * height * width, channels)
         product = pixels @ self.weight.permute(0, 2, 3, 1).reshape(channels, -1)
         patches = product.view(n, height * width, size * size, -1).permute(0, 3, 2, 1)
-        rows, columns = ((side - 1) * stride - 2 * margin + size for side in (height, width))
-        whole = F.fold(
+        rows, columns = ((side - 1) * stride - 2 * padding + size for side in (height, width))
+        output = F.fold(
             patches.reshape(n, -1, height * width),
             (rows, columns),
             size,
-            padding=margin,
+            padding=padding,
             stride=stride,
         )
-        return whole if self.bias is None else whole + self.bias.view(1, -1, 1, 1)
+        return output if self.bias is None else output + self.bias.view(1, -1, 1, 1)
 
 
 class ToOneChannel(nn.Conv2d):
@@ -78,6 +78,6 @@ class ToOneChannel(nn.Conv2d):
         return logits if self.bias is None else logits + self.bias.view(1, -1, 1, 1)
 
 
-def by_channel(net: nn.Module) -> nn.Module:
+def to_channels_last(net: nn.Module) -> nn.Module:
     """Convert a network's weights to channels-last, the fastest memory format here."""
     return net.to(memory_format=torch.channels_last)

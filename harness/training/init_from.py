@@ -7,7 +7,7 @@ import torch
 
 from harness.config.settings import TrainSettings
 from harness.errors import UserInputError
-from harness.training.checkpoint_networks import discriminator_shape, shape_of
+from harness.training.checkpoint_networks import architecture_of, discriminator_shape
 from harness.training.checkpoints import check_weights, read_checkpoint
 from harness.training.networks import RESNET_BLOCKS, bare_discriminator, bare_generator
 from search_spaces.generators import WARP, kind_of
@@ -17,12 +17,12 @@ Files = tuple[Path, ...]
 
 
 def networks_of(files: Files) -> dict[str, Any]:
-    """The architecture in the files, under the names of `TrainSettings`.
+    """The architecture of the networks in the files, by the names of `TrainSettings`.
 
     Raises:
-        UserInputError: a file is not of a pix2pix network.
+        UserInputError: a file is not the checkpoint of a pix2pix network.
     """
-    shape = shape_of(read_checkpoint(files[0]), files[0])
+    shape = architecture_of(read_checkpoint(files[0]), files[0])
     settings: dict[str, Any] = {"netG": shape.netG, "ngf": shape.ngf, "norm": shape.norm}
     if shape.netG in RESNET_BLOCKS:  # not visible in a U-Net's weights
         settings["dropout"] = shape.dropout
@@ -38,10 +38,11 @@ def check_fits(files: Files, train: TrainSettings, n_layers_D: int | None = None
         n_layers_D: expected depth of the discriminator; None: any.
 
     Raises:
-        UserInputError: a file is not a checkpoint, or does not fit; names the first difference.
+        UserInputError: a file is not a checkpoint, or does not fit; the message names the first
+            difference.
     """
     weights = read_checkpoint(files[0])
-    found = shape_of(weights, files[0])
+    found = architecture_of(weights, files[0])
     if found.netG != train.netG:
         does, would = (
             "moves pixels" if kind_of(netG) == WARP else "repaints pixels"

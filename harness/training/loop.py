@@ -13,14 +13,18 @@ from harness.training.step import Pix2Pix
 
 @dataclass(frozen=True)
 class Progress:
-    """The state of a training at a rung: what to evaluate, and mean losses since the last rung.
+    """The state of a training at a rung.
 
-    `judged` is a generator with the running average of the weights, which further training updates
-    in place; or pictures that an external program restored, float `[n, 3, h, w]` in [0, 1].
+    Attributes:
+        step: optimisation steps done.
+        candidate: what to score: a generator with the running average of the weights, which
+            further training updates in place; or pictures that an external program restored, float
+            `[n, 3, h, w]` in [0, 1].
+        losses: the mean of each loss since the last rung.
     """
 
     step: int
-    judged: nn.Module | Tensor
+    candidate: nn.Module | Tensor
     losses: dict[str, float]
 
 
@@ -32,7 +36,7 @@ def train(
     """Train for `settings.steps`, and yield at every rung. The caller decides whether to go on.
 
     Raises:
-        DivergedError: a loss stopped being finite.
+        DivergedError: a loss is no longer finite.
     """
     for step, batch in enumerate(model.feed(batches), 1):
         model.step(*batch)

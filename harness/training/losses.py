@@ -7,13 +7,13 @@ from torch.nn import functional as F
 from search_spaces.trial_params import GanMode
 
 
-def as_losses_are(x: Tensor) -> Tensor:
-    """Convert to float32, in which all losses are computed."""
+def upcast_bfloat16(x: Tensor) -> Tensor:
+    """Convert bfloat16 to float32, the lowest precision in which losses are computed."""
     return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def gan_loss(gan_mode: GanMode, logits: Tensor, real: bool) -> Tensor:
-    """The adversarial loss of `logits` for the label `real` (a scalar).
+    """The adversarial loss, a scalar, of `logits` of any shape for the label `real`.
 
     vanilla: cross-entropy on logits (Goodfellow et al., 2014); lsgan: squared distance to 1 or 0
     (Mao et al., 2017); wgangp: the critic's mean, negated for real. As in pix2pix_model.py, there

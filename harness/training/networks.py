@@ -3,7 +3,7 @@
 Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks" (2017): a U-Net
 generator, PatchGAN and PixelGAN discriminators; Johnson et al., "Perceptual Losses for Real-Time
 Style Transfer" (2016): the residual generator. Module names follow that repository's `state_dict`
-keys, so `latest_net_G.pth` and `latest_net_D.pth` load both ways.
+keys, so `latest_net_G.pth` and `latest_net_D.pth` can be exchanged with it in both directions.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ RESNET_BLOCKS = {"resnet_6blocks": 6, "resnet_9blocks": 9}
 
 
 class UnetBlock(nn.Module):
-    """One level of the U-Net: down, the levels below, up, with a skip connection."""
+    """One level of the U-Net: down, the levels `below` it, up, with a skip connection."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class UnetBlock(nn.Module):
 
 
 class UnetOutermost(nn.Module):
-    """The U-Net's first and last level, from a picture to `channels` maps in [-1, 1]."""
+    """The U-Net's outermost level, from a picture to `channels` maps in [-1, 1]."""
 
     def __init__(self, channels: int, inner: int, below: nn.Module, bias: bool) -> None:
         super().__init__()
@@ -79,7 +79,10 @@ def unet(downs: int, ngf: int, norm: str, dropout: bool, channels: int) -> UnetO
 
 
 class UnetGenerator(nn.Module):
-    """`unet_128`, `unet_256`: `[n, 3, h, w]` in [-1, 1] -> the same; sides divide by 2^downs."""
+    """`unet_128`, `unet_256`: `[n, 3, h, w]` in [-1, 1] -> the same.
+
+    Sides must be multiples of 2^downs.
+    """
 
     def __init__(self, downs: int, ngf: int, norm: str, dropout: bool) -> None:
         super().__init__()
@@ -91,15 +94,15 @@ class UnetGenerator(nn.Module):
 
 
 # Maximum displacement as a share of `field_size`, and maximum correction of values in [-1, 1].
-LONGEST = 0.06
-MOST_PAINTED = 0.5
+MAX_DISPLACEMENT = 0.06
+MAX_CORRECTION = 0.5
 
 
 class WarpUnet(nn.Module):
     """`warp_unet_128`, `warp_unet_256`: a U-Net that moves pixels instead of painting them.
 
-    `[n, 3, h, w]` in [-1, 1] -> the same; sides divide by 2^downs. The U-Net predicts a
-    displacement field, by which the picture is sampled, and a small additive correction for
+    `[n, 3, h, w]` in [-1, 1] -> the same; sides must be multiples of 2^downs. The U-Net predicts a
+    displacement field, by which the picture is sampled, and a small additive correction that undoes
     smoothing by the retouching tool. Initialised by `build_generator`, it returns its input.
 
     Args:
@@ -117,15 +120,16 @@ class WarpUnet(nn.Module):
         self.register_buffer("field_size", torch.tensor(float(field_size)))
 
     def forward(self, x: Tensor) -> Tensor:
-        field, painted = self.predict(x)
-        return (move(x, field) + painted).clamp(-1, 1)
+        field, correction = self.predict(x)
+        return (move(x, field) + correction).clamp(-1, 1)
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The displacement `[n, 2, h, w]` in pixels that restores `x`, and the correction."""
+        """The displacement `[n, 2, h, w]` in pixels (x first) that restores `x`, and the correction
+        `[n, 3, h, w]`, of at most 0.5."""
         maps = self.model(x).float()
-        return maps[:, :2] * (LONGEST * self.field_size), maps[:, 2:] * MOST_PAINTED
+        return maps[:, :2] * (MAX_DISPLACEMENT * self.field_size), maps[:, 2:] * MAX_CORRECTION
 
-    def begin_as_identity(self) -> None:
+    def init_as_identity(self) -> None:
         """Initialise to predict no displacement and no correction."""
         head = self.model.model[3]
         assert isinstance(head, nn.ConvTranspose2d)
@@ -156,9 +160,9 @@ class ResnetBlock(nn.Module):
 
 
 class ResnetGenerator(nn.Module):
-    """`resnet_6blocks`, `resnet_9blocks`: `[n, 3, h, w]` in [-1, 1] -> the same; sides divide by 4.
+    """`resnet_6blocks`, `resnet_9blocks`: `[n, 3, h, w]` in [-1, 1] -> the same.
 
-    Two halvings, `blocks` residual blocks, two doublings.
+    Two halvings, `blocks` residual blocks, two doublings: sides must be multiples of 4.
     """
 
     def __init__(self, blocks: int, ngf: int, norm: str, dropout: bool) -> None:
@@ -184,7 +188,7 @@ class ResnetGenerator(nn.Module):
 class PatchDiscriminator(nn.Module):
     """`--netD n_layers`: `[n, 6, h, w]`, retouched and candidate -> logits `[n, 1, ., .]`.
 
-    `n_layers` convolutions of stride 2, one of stride 1, and the last one for the logits.
+    `n_layers` convolutions of stride 2, one of stride 1, and a last one of stride 1 to the logits.
     """
 
     def __init__(self, n_layers: int, ndf: int, norm: str) -> None:
@@ -207,7 +211,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class PixelDiscriminator(nn.Module):
-    """`--netD pixel`: `[n, 6, h, w]` -> logits `[n, 1, h, w]`, each from its own pixel only."""
+    """`--netD pixel`: `[n, 6, h, w]` -> logits `[n, 1, h, w]`, each computed from one pixel."""
 
     def __init__(self, ndf: int, norm: str) -> None:
         super().__init__()
@@ -229,7 +233,7 @@ class PixelDiscriminator(nn.Module):
 def init_weights(net: nn.Module, seed: int, kind: InitType = "normal", gain: float = 0.02) -> None:
     """pix2pix's `--init_type` and `--init_gain`: random convolution weights, zero biases.
 
-    Scales of batch normalisation are N(1, gain) for every kind. `kaiming` ignores the gain.
+    Scales of batch normalisation are N(1, gain) whatever the kind. `kaiming` ignores the gain.
     """
     random = torch.Generator().manual_seed(seed)
     for module in net.modules():
@@ -250,8 +254,8 @@ def init_weights(net: nn.Module, seed: int, kind: InitType = "normal", gain: flo
             nn.init.zeros_(module.bias)
 
 
-# A picture as luma at every pixel and chroma at every second: 6 signals, each with both signs,
-# since the ReLUs pass only positive values.
+# A picture coded as luma per pixel and chroma per 2 x 2 pixels: 6 signals, each with both signs,
+# since a ReLU passes only positive values.
 LUMA = (0.299, 0.587, 0.114)
 COPY_CHANNELS = 12
 # Gain that compensates most of the compression by the final tanh.
@@ -261,8 +265,8 @@ BEFORE_TANH = 1.2
 def init_as_copy(net: nn.Module) -> None:
     """Initialise a U-Net to copy the picture through its outermost level, without the levels below.
 
-    A fresh U-Net spends thousands of steps on learning to copy before its settings make a
-    difference; this one starts with a copy whose chroma is at half resolution.
+    A freshly initialised U-Net spends thousands of steps learning to copy before its settings make
+    a difference; this one starts as a copy with chroma at half resolution.
 
     Raises:
         ValueError: the generator is too narrow (ngf < 12).
@@ -282,21 +286,21 @@ def init_as_copy(net: nn.Module) -> None:
             signals.append(
                 (LUMA, (1.0, 1.0, 1.0), (slice(row, row + 1), slice(column, column + 1)))
             )
-    for reads, gives in (
+    for encoding, decoding in (
         ((1 - red, -green, -blue), (1.0, -red / green, 0.0)),
         ((-red, -green, 1 - blue), (0.0, -blue / green, 1.0)),
     ):
-        signals.append((reads, gives, (slice(1, 3), slice(1, 3))))
+        signals.append((encoding, decoding, (slice(1, 3), slice(1, 3))))
     with torch.no_grad():
         up.weight[ngf:] = 0
-        for number, (reads, gives, (rows, columns)) in enumerate(signals):
+        for number, (encoding, decoding, (rows, columns)) in enumerate(signals):
             for channel, sign in ((2 * number, 1.0), (2 * number + 1, -1.0)):
                 down.weight[channel] = 0
                 up.weight[channel] = 0
                 taps = down.weight[channel][:, rows, columns]
-                taps += sign * torch.tensor(reads).view(3, 1, 1) / taps[0].numel()
+                taps += sign * torch.tensor(encoding).view(3, 1, 1) / taps[0].numel()
                 up.weight[channel][:, rows, columns] += (
-                    sign * BEFORE_TANH * torch.tensor(gives).view(3, 1, 1)
+                    sign * BEFORE_TANH * torch.tensor(decoding).view(3, 1, 1)
                 )
         up.weight[COPY_CHANNELS:ngf] = 0
 
@@ -307,7 +311,7 @@ def build_generator(settings: TrainSettings, seed: int) -> nn.Module:
     init_weights(net, seed, settings.init_type, settings.init_gain)
     if isinstance(net, WarpUnet):
         net.field_size.fill_(settings.load_size)
-        net.begin_as_identity()
+        net.init_as_identity()
     return net
 
 
@@ -340,10 +344,10 @@ def bare_discriminator(settings: TrainSettings, n_layers: int) -> nn.Module:
 
 @contextmanager
 def restoring(net: nn.Module) -> Iterator[nn.Module]:
-    """Inference mode of a generator, restored to its former mode after the block.
+    """A context in which a generator restores pictures; its former mode returns afterwards.
 
-    Each picture is normalised by its own statistics, as in pix2pix's test.py at batch 1. Dropout is
-    off, so that the output is deterministic. No gradients.
+    Each picture is normalised by its own statistics, as in pix2pix's test.py at batch size 1.
+    Dropout is off, so that the output is deterministic, and no gradients are computed.
     """
     norms = [module for module in net.modules() if isinstance(module, BatchNorm)]
     drops = [module for module in net.modules() if isinstance(module, nn.Dropout)]

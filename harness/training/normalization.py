@@ -1,4 +1,4 @@
-"""Normalisation layers, and the batch counts of their statistics."""
+"""Normalisation layers, and the counters of the batches in their statistics."""
 
 from collections.abc import Callable
 
@@ -12,8 +12,8 @@ class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation that can also use each picture's own statistics.
 
     With `per_picture`, each picture of a batch is normalised separately, as in pix2pix's own
-    inference (batch 1, statistics of the picture itself). Without `counts`, a pass in training
-    does not add to the number of batches: see `counters_of`.
+    inference (batch size 1, statistics of the picture itself). Without `counts`, a forward pass in
+    training does not increment the number of batches: see `take_over_counters`.
     """
 
     per_picture = False
@@ -36,10 +36,10 @@ class BatchNorm(nn.BatchNorm2d):
         )
 
 
-def counters_of(net: nn.Module) -> list[Tensor]:
-    """The batch counts of a network, which from now on its user has to add to.
+def take_over_counters(net: nn.Module) -> list[Tensor]:
+    """The batch counters of a network; from now on, the caller has to increment them.
 
-    Together they take one kernel on a GPU, instead of one for each layer and pass.
+    Incrementing all of them together takes one kernel on a GPU, not one per layer and pass.
     """
     counters = []
     for module in net.modules():
@@ -50,10 +50,10 @@ def counters_of(net: nn.Module) -> list[Tensor]:
     return counters
 
 
-def norm_layer(kind: str) -> tuple[Norm, bool]:
-    """The normalisation named by `--norm`, and whether the convolutions before it have a bias."""
-    if kind == "batch":
+def norm_layer(name: str) -> tuple[Norm, bool]:
+    """The layer that `--norm` names, and whether the convolutions before it have a bias."""
+    if name == "batch":
         return BatchNorm, False
-    if kind == "instance":
+    if name == "instance":
         return nn.InstanceNorm2d, True
     return lambda channels: nn.Identity(), False

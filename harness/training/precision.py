@@ -1,8 +1,8 @@
 """The precision of a GPU's computations: chosen by the user for training, float32 for scores.
 
 A GPU's tensor cores multiply float32 numbers rounded to TF32 (10 bits of mantissa), several times
-as fast. Training tolerates this, but scores do not: it distorts their blur and variance. torch's
-switches apply to the whole process, so they are set for the work and restored after it.
+as fast. Training tolerates this; scores do not, since it distorts their blur and variance. torch's
+switches apply to the whole process, so each context sets them and restores them afterwards.
 """
 
 from collections.abc import Iterator
@@ -14,29 +14,29 @@ import torch
 from harness.config.settings import Precision
 
 cudnn: Any = torch.backends.cudnn  # torch does not declare every switch
-products: Any = torch.backends.cuda.matmul
+matmul: Any = torch.backends.cuda.matmul
 
 
 @contextmanager
 def training_precision(
     device: torch.device, precision: Precision, same_shapes: bool = True
 ) -> Iterator[None]:
-    """A context for training steps, backward pass included. No effect on a CPU.
+    """A context for training steps, backward pass included. It has no effect on a CPU.
 
     Args:
-        same_shapes: all steps' pictures have the same size, so that it pays to time cuDNN's
-            algorithms for each shape.
+        same_shapes: whether all batches have the same shape, so that timing cuDNN's algorithms
+            for each shape pays off.
     """
     if device.type != "cuda":
         yield
         return
-    before = cudnn.benchmark
+    benchmark_before = cudnn.benchmark
     with tf32(precision != "float32"):
         cudnn.benchmark = same_shapes
         try:
             yield
         finally:
-            cudnn.benchmark = before
+            cudnn.benchmark = benchmark_before
 
 
 def full_float32() -> AbstractContextManager[None]:
@@ -46,27 +46,27 @@ def full_float32() -> AbstractContextManager[None]:
 
 @contextmanager
 def tf32(allowed: bool) -> Iterator[None]:
-    """A context in which TF32 is allowed or forbidden for convolutions and products.
+    """A context in which TF32 is allowed or forbidden for convolutions and matrix products.
 
-    torch has an old and a new form of each switch, and reading one raises if they disagree: set
-    both.
+    torch has an old and a new form of each switch, and reading one raises an error if they
+    disagree, so both are set.
     """
     conv, rnn = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
-    multiplied = products.fp32_precision
-    cudnn.allow_tf32 = products.allow_tf32 = allowed
-    cudnn.conv.fp32_precision = products.fp32_precision = "tf32" if allowed else "ieee"
+    matmul_precision = matmul.fp32_precision
+    cudnn.allow_tf32 = matmul.allow_tf32 = allowed
+    cudnn.conv.fp32_precision = matmul.fp32_precision = "tf32" if allowed else "ieee"
     try:
         yield
     finally:
         cudnn.allow_tf32 = conv == "tf32"
-        products.allow_tf32 = multiplied == "tf32"
+        matmul.allow_tf32 = matmul_precision == "tf32"
         cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = conv, rnn
-        products.fp32_precision = multiplied
+        matmul.fp32_precision = matmul_precision
 
 
-def mixed(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
-    """A context in which convolutions run in bfloat16 if `precision` is; weights stay float32.
+def mixed_precision(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
+    """A context in which convolutions run in bfloat16 if `precision` says so; weights stay float32.
 
-    Enter it anew for each network: it caches cast weights, which an update makes stale.
+    Enter a new one for each forward pass: it caches cast weights, which an update makes stale.
     """
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

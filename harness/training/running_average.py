@@ -1,4 +1,4 @@
-"""The running average of a generator's weights, which is what is scored and saved."""
+"""The running average of a generator's weights: this is what is scored and saved."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ from harness.config.settings import TrainSettings
 
 
 class RunningAverage(AveragedModel):
-    """torch's `AveragedModel`, with its count on the host.
+    """torch's `AveragedModel`, but with the number of updates on the host.
 
-    torch copies the count to the device at every update, which synchronises with it.
+    torch copies the number to the device at every update, which waits for the device.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -21,21 +21,24 @@ class RunningAverage(AveragedModel):
         self.decay = decay
 
     def update_parameters(self, model: nn.Module) -> None:
-        """Update the average (the first update copies the weights), and copy the buffers."""
+        """Update the average and copy the buffers; the first update copies the weights too."""
         if self.n_averaged:
-            self.move(model)
-        self.count(model)
+            self.update_average(model)
+        self.count_update(model)
 
     @torch.no_grad()
-    def move(self, model: nn.Module) -> None:
-        """The device's part of an update, which can be captured; `count` must follow."""
+    def update_average(self, model: nn.Module) -> None:
+        """The part of an update that runs on the device and can be captured in a graph.
+
+        `count_update` must follow.
+        """
         averages: list[Tensor] = list(self.module.parameters())
         torch._foreach_lerp_(averages, list(model.parameters()), 1 - self.decay)
         copy_all(self.module.buffers(), model.buffers())
 
     @torch.no_grad()
-    def count(self, model: nn.Module) -> None:
-        """Count an update. The first makes the average a copy, whatever it was."""
+    def count_update(self, model: nn.Module) -> None:
+        """Count an update; the first one makes the average a copy of the model."""
         if not self.n_averaged:
             copy_all(self.module.parameters(), model.parameters())
             copy_all(self.module.buffers(), model.buffers())
@@ -43,14 +46,14 @@ class RunningAverage(AveragedModel):
 
 
 def copy_all(targets: Iterable[Tensor], sources: Iterable[Tensor]) -> None:
-    """Copy tensors grouped by dtype: torch copies mixed lists one by one."""
-    kinds: defaultdict[torch.dtype, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+    """Copy tensors grouped by dtype, since torch copies those of a mixed list one by one."""
+    by_dtype: defaultdict[torch.dtype, list[tuple[Tensor, Tensor]]] = defaultdict(list)
     for pair in zip(targets, sources, strict=True):
-        kinds[pair[0].dtype].append(pair)
-    for pairs in kinds.values():
-        torch._foreach_copy_([ours for ours, _ in pairs], [theirs for _, theirs in pairs])
+        by_dtype[pair[0].dtype].append(pair)
+    for pairs in by_dtype.values():
+        torch._foreach_copy_([target for target, _ in pairs], [source for _, source in pairs])
 
 
-def averaging(generator: nn.Module, settings: TrainSettings) -> RunningAverage:
+def make_running_average(generator: nn.Module, settings: TrainSettings) -> RunningAverage:
     """A running average of the generator's weights, with the settings' decay per step."""
     return RunningAverage(generator, settings.ema_decay**settings.ema_every)

@@ -1,7 +1,7 @@
 """One optimisation step of pix2pix: the discriminator, then the generator.
 
 Values that differ between trials of one structure (lambdas, learning rate, weights) are tensors on
-the device, and a step reads nothing back, so one captured step works for all of them.
+the device, and a step reads nothing back to the host, so one captured step serves all of them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,13 +16,13 @@ from harness.errors import DivergedError
 from harness.training.adam import Adam
 from harness.training.batches import Batch
 from harness.training.checkpoints import NetWeights
-from harness.training.fast_convolutions import by_channel
-from harness.training.losses import as_losses_are, gan_loss
+from harness.training.fast_convolutions import to_channels_last
+from harness.training.losses import gan_loss, upcast_bfloat16
 from harness.training.networks import ResnetGenerator
-from harness.training.normalization import counters_of
+from harness.training.normalization import take_over_counters
 from harness.training.perceptual import Features, PerceptualLoss
-from harness.training.precision import mixed, training_precision
-from harness.training.running_average import RunningAverage, averaging
+from harness.training.precision import mixed_precision, training_precision
+from harness.training.running_average import RunningAverage, make_running_average
 from search_spaces.trial_params import GanMode, TrialParams
 
 LOSS_NAMES = ("G_GAN", "G_L1", "G_Perceptual", "D_real", "D_fake")
@@ -35,14 +35,16 @@ class Pix2Pix:
     """The networks and optimisers of one training; `step` trains them on one batch.
 
     Attributes:
-        same_shapes: all batches but the last of an epoch have the same shape.
+        same_shapes: whether all batches but the last of an epoch have the same shape.
         perceptual: the VGG term; None if `lambda_perceptual` is 0.
         failed: 1 after a loss that was not finite; from then on nothing is updated.
-        latest_losses: losses of the failing step, or of the latest one, in the order of `names`.
-        sums: sums of the losses since `mean_losses`, of `summed` steps.
+        latest_losses: the losses of the latest step, in the order of `names`; after a loss that was
+            not finite, those of that step.
+        sums: the sum of each loss over the `summed` steps since the last `mean_losses`.
         averaged: the running average of the generator's weights, updated every `average_every`
             steps.
-        counters: the batch counts of all normalisations; `passes`: how much a step adds to each.
+        counters: the batch counts of all normalisation layers.
+        passes: how much a step adds to each of them.
     """
 
     generator: nn.Module
@@ -77,20 +79,20 @@ class Pix2Pix:
     ) -> "Pix2Pix":
         """Start a training of these networks, with an optimiser for each."""
         device = next(generator.parameters()).device
-        # Dropout draws its mask in memory order, which for residual generators must be the order of
-        # the reference implementation.
+        # Dropout draws its mask in memory order; that of residual generators must stay the
+        # reference implementation's.
         if not isinstance(generator, ResnetGenerator):
-            by_channel(generator)
+            to_channels_last(generator)
         failed = torch.zeros((), device=device)
-        kind = next(generator.parameters()).dtype
-        counters = [counters_of(net) for net in (generator, discriminator)]
-        passes = [of for of, each in zip(PASSES, counters, strict=True) for _ in each]
+        dtype = next(generator.parameters()).dtype
+        counters = [take_over_counters(net) for net in (generator, discriminator)]
+        passes = [count for count, each in zip(PASSES, counters, strict=True) for _ in each]
         names = tuple(
             name for name in LOSS_NAMES if name != "G_Perceptual" or params.lambda_perceptual > 0
         )
         return cls(
             generator,
-            by_channel(discriminator),
+            to_channels_last(discriminator),
             params.gan_mode,
             settings.precision,
             settings.preprocess != "none",
@@ -101,23 +103,24 @@ class Pix2Pix:
             torch.tensor(params.lambda_perceptual, dtype=torch.float32, device=device),
             failed,
             names,
-            torch.zeros(len(names), dtype=kind, device=device),
-            torch.zeros(len(names), dtype=kind, device=device),
-            averaging(generator, settings),
+            torch.zeros(len(names), dtype=dtype, device=device),
+            torch.zeros(len(names), dtype=dtype, device=device),
+            make_running_average(generator, settings),
             settings.ema_every,
             [*counters[0], *counters[1]],
             passes,
         )
 
     def share_generator(self, other: "Pix2Pix") -> None:
-        """Take the generator of another model, its optimiser and average: most of the memory.
+        """Use another model's generator with its optimiser and average: most of a model's memory.
 
-        The two can be trained by turns, each after a `restart`.
+        Afterwards only one of the two can be trained at a time, beginning with a `restart`.
         """
         self.generator, self.optimizer_G = other.generator, other.optimizer_G
         self.averaged = other.averaged
         self.failed = self.optimizer_D.failed = other.failed
-        self.counters = [*counters_of(self.generator), *counters_of(self.discriminator)]
+        nets = (self.generator, self.discriminator)
+        self.counters = [counter for net in nets for counter in take_over_counters(net)]
 
     def restart(
         self, generator: NetWeights, discriminator: NetWeights, params: TrialParams
@@ -144,22 +147,22 @@ class Pix2Pix:
                 for value in state.values():
                     value.zero_()
 
-    def changed(self) -> list[Tensor]:
-        """All tensors that a step changes."""
+    def changed_tensors(self) -> list[Tensor]:
+        """All tensors that a step modifies."""
         nets, optimizers = (
             (self.generator, self.discriminator, self.averaged.module),
             (self.optimizer_G, self.optimizer_D),
         )
         return [
             *(tensor for net in nets for tensor in (*net.parameters(), *net.buffers())),
-            *(tensor for optimizer in optimizers for tensor in optimizer.tensors()),
+            *(tensor for optimizer in optimizers for tensor in optimizer.state_tensors()),
             self.failed,
             self.latest_losses,
             self.sums,
         ]
 
     def feed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The batches for `step`: a captured step prepares them itself."""
+        """The batches for `step`, unchanged; `CapturedStep.feed` prepares them for its graph."""
         return iter(batches)
 
     def step(
@@ -173,22 +176,22 @@ class Pix2Pix:
             original_features: the perceptual term's deep features of `original`, if cached.
 
         Raises:
-            DivergedError: a loss is not finite; that network has not been updated.
+            DivergedError: a loss is not finite; its network has not been updated.
         """
         losses = self.optimize(retouched, original, original_features)
-        if self.count():
+        if self.count_step():
             self.averaged.update_parameters(self.generator)
         self.check()
         return losses
 
-    def count(self) -> bool:
-        """Count a step; returns whether an update of the running average is due after it."""
+    def count_step(self) -> bool:
+        """Count a step; return whether the running average is to be updated after it."""
         self.steps += 1
         self.summed += 1
         return self.steps % self.average_every == 0
 
     def check(self) -> None:
-        """Check on the device whether a loss was not finite.
+        """Check that all losses so far were finite; waits for the device.
 
         Raises:
             DivergedError: one was not; the message has the losses of that step.
@@ -203,7 +206,7 @@ class Pix2Pix:
         return DivergedError(f"a loss is no longer finite ({listed})")
 
     def mean_losses(self) -> dict[str, float]:
-        """The mean of every loss over the steps since the last call; reads the device once.
+        """The mean of every loss over the steps since the last call, in one read of the device.
 
         Raises:
             DivergedError: as `check`.
@@ -224,29 +227,29 @@ class Pix2Pix:
     ) -> dict[str, Tensor]:
         """`step` without `check`, which synchronises with the device."""
         with training_precision(self.failed.device, self.precision, self.same_shapes):
-            return self.descend(retouched, original, original_features)
+            return self.update_networks(retouched, original, original_features)
 
-    def descend(
+    def update_networks(
         self, retouched: Tensor, original: Tensor, original_features: Features | None
     ) -> dict[str, Tensor]:
         """Update the discriminator, then the generator."""
         failed_before = self.failed.clone()
         device = self.failed.device
-        with mixed(device, self.precision):
+        with mixed_precision(device, self.precision):
             restored = self.generator(retouched)
-        restored = as_losses_are(restored)
+        restored = upcast_bfloat16(restored)
 
-        with mixed(device, self.precision):
+        with mixed_precision(device, self.precision):
             real, fake = discriminator_losses(
                 self.discriminator, self.gan_mode, retouched, original, restored.detach()
             )
         self.optimizer_D.descend((real + fake) * 0.5)
 
         self.optimizer_D.freeze(True)
-        with mixed(device, self.precision):
+        with mixed_precision(device, self.precision):
             logits = self.discriminator(torch.cat([retouched, restored], 1))
             losses = {
-                "G_GAN": gan_loss(self.gan_mode, as_losses_are(logits), real=True),
+                "G_GAN": gan_loss(self.gan_mode, upcast_bfloat16(logits), real=True),
                 "G_L1": F.l1_loss(restored, original) * self.lambda_L1,
             }
             if self.perceptual is not None:
@@ -257,11 +260,11 @@ class Pix2Pix:
 
         if self.counters:
             torch._foreach_add_(self.counters, self.passes)
-        found = torch.stack([*losses.values(), real, fake]).detach()
-        self.sums += found
+        values = torch.stack([*losses.values(), real, fake]).detach()
+        self.sums += values
         latest = self.latest_losses
-        torch.where(failed_before > 0, latest, found, out=latest)
-        return dict(zip(self.names, found.unbind(), strict=True))
+        torch.where(failed_before > 0, latest, values, out=latest)
+        return dict(zip(self.names, values.unbind(), strict=True))
 
 
 def discriminator_losses(
@@ -272,6 +275,6 @@ def discriminator_losses(
     restored: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """The discriminator's losses on the real and on the restored pair."""
-    fake = as_losses_are(discriminator(torch.cat([retouched, restored], 1)))
-    real = as_losses_are(discriminator(torch.cat([retouched, original], 1)))
+    fake = upcast_bfloat16(discriminator(torch.cat([retouched, restored], 1)))
+    real = upcast_bfloat16(discriminator(torch.cat([retouched, original], 1)))
     return gan_loss(gan_mode, real, real=True), gan_loss(gan_mode, fake, real=False)

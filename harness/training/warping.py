@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 
 def move(pictures: Tensor, field: Tensor) -> Tensor:
-    """Move pictures `[n, c, h, w]` by `field`. The result may slightly exceed their range."""
+    """Move pictures `[n, c, h, w]` by `field`; bicubic, so values may slightly overshoot."""
     height, width = pictures.shape[-2:]
     x = torch.arange(width, device=field.device) + field[:, 0]
     y = torch.arange(height, device=field.device)[:, None] + field[:, 1]
@@ -31,13 +31,13 @@ def sample(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return F.grid_sample(maps, grid, mode="bicubic", padding_mode="border", align_corners=False)
 
 
-def without_tremor(maps: Tensor, least: float) -> Tensor:
-    """Suppress short vectors in `[n, k, h, w]`: 0 below `least`, unchanged above twice that, with a
-    smooth transition in between.
+def suppress_short(maps: Tensor, threshold: float) -> Tensor:
+    """Set vectors over the channels of `[n, k, h, w]` that are shorter than `threshold` to 0.
 
-    A network's displacement is never exactly 0, and sampling with an offset of a twentieth of a
-    pixel only softens the picture.
+    Those longer than twice that stay unchanged, with a smooth transition in between. A network's
+    displacement is never exactly 0, and sampling at an offset of a twentieth of a pixel only
+    softens the picture.
     """
     length = maps.square().sum(1, keepdim=True).sqrt()
-    share = (length / least - 1).clamp(0, 1)
+    share = (length / threshold - 1).clamp(0, 1)
     return maps * (share * share * (3 - 2 * share))

@@ -12,7 +12,7 @@ from harness.errors import UserInputError
 from harness.trials.messages import Memory
 from reports.texts.numbers import quantity
 
-CONTEXT = 600 << 20  # bytes of GPU memory that a process takes before its first allocation
+CUDA_CONTEXT = 600 << 20  # bytes of GPU memory that a process takes before its first allocation
 
 CUDA_NUMBER = re.compile("[0-9]{1,4}")
 
@@ -48,10 +48,12 @@ def resolve_devices(option: str, available: int | None = None) -> tuple[str, ...
         option = "cuda" if available else "cpu"
     if option == "cpu":
         return ("cpu",)
-    kind, _, listed = option.partition(":")
+    device_type, _, listed = option.partition(":")
     indices = listed.split(",") if listed or ":" in option else ["0"]
-    if kind != "cuda" or not all(map(CUDA_NUMBER.fullmatch, indices)):
-        raise UserInputError(f"--device {option} is no device: use auto, cpu, cuda or cuda:N[,M].")
+    if device_type != "cuda" or not all(map(CUDA_NUMBER.fullmatch, indices)):
+        raise UserInputError(
+            f"--device {option} is not a device: use auto, cpu, cuda or cuda:N[,M]."
+        )
     numbers = tuple(dict.fromkeys(int(index) for index in indices))
     if max(numbers) >= available:
         raise UserInputError(
@@ -64,11 +66,11 @@ def resolve_devices(option: str, available: int | None = None) -> tuple[str, ...
 def visible_device(device: str) -> str:
     """`CUDA_VISIBLE_DEVICES` for a program that is to see this device alone; empty for the CPU.
 
-    PyTorch numbers the devices that this process sees: the variable, where it is set, lists them by
-    their number on the machine, their UUID, or that of a part of one (MIG).
+    PyTorch numbers the devices that are visible to this process. If the variable is set already, it
+    lists these by their number on the machine, by their UUID, or by that of a MIG instance.
     """
-    kind, _, index = device.partition(":")
-    if kind == "cpu":
+    device_type, _, index = device.partition(":")
+    if device_type == "cpu":
         return ""
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if listed is None:
@@ -77,12 +79,12 @@ def visible_device(device: str) -> str:
 
 
 def place_of(device: str) -> str:
-    """The machine and the device: whoever is at one place shares its memory."""
+    """Identifies the machine and the device: processes at the same place share its memory."""
     return f"{socket.gethostname()} {visible_device(device) or 'cpu'}"
 
 
-def mps_runs() -> bool:
-    """Whether NVIDIA's multi-process service runs here: without it processes take turns."""
+def mps_is_running() -> bool:
+    """Whether NVIDIA's multi-process service runs here; without it, processes take turns."""
     folder = os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")
     return (Path(folder) / "control").exists()
 
@@ -93,8 +95,8 @@ class Slots:
 
     Attributes:
         jobs: workers at the start.
-        most: upper limit once the memory of a GPU trial has been measured; equal to `jobs` if
-            the user or the number of CPU cores decides.
+        most: the limit up to which workers are added once the memory of a GPU trial is known;
+            equal to `jobs` if the user or the number of CPU cores decides.
         threads: CPU threads of each worker.
     """
 
@@ -103,7 +105,7 @@ class Slots:
     threads: int
 
 
-def share_out(
+def allocate_slots(
     devices: Sequence[str],
     jobs: int | None,
     per_gpu: int | None,
@@ -112,12 +114,12 @@ def share_out(
 ) -> Slots:
     """The slots for `--jobs` (total; None: auto) and `--per-gpu` (None: auto).
 
-    `auto` runs one trial on each GPU; where several processes can use one at the same time, as many
-    as its memory turns out to hold. Every worker needs at least one CPU thread, so `auto` does not
+    `auto` starts one worker per GPU and, if several processes can use a GPU at the same time, later
+    adds as many as fit its memory. Every worker needs at least one CPU thread, so `auto` does not
     exceed the number of cores.
 
     Args:
-        concurrent: processes do not take turns on a GPU.
+        concurrent: whether several processes can use a GPU at the same time (under MPS).
 
     Raises:
         UserInputError: `--per-gpu` without a GPU.
@@ -138,12 +140,12 @@ def share_out(
     return Slots(start, most, min(threads, 4) if on_gpu else threads)
 
 
-def share_out_cluster(
+def allocate_cluster_slots(
     resources: Mapping[str, float], option: str, jobs: int | None, per_gpu: int | None
 ) -> tuple[str, Slots]:
     """The device and the slots on a Ray cluster with these `CPU` and `GPU` totals.
 
-    A worker takes one CPU, and one whole GPU unless `--per-gpu` is given. Workers beyond what fits
+    A worker takes one CPU, and one whole GPU unless `--per-gpu` is given. Workers that do not fit
     now start when the cluster grows.
 
     Raises:
@@ -166,7 +168,7 @@ def share_out_cluster(
 
 
 def trials_that_fit(measured: Sequence[Memory]) -> int:
-    """Concurrent trials on one GPU, from the memory of trials that each ran alone on a GPU.
+    """How many trials one GPU can run concurrently, from trials that each ran alone on a GPU.
 
     At least 1, since the measured trials did run.
     """
@@ -175,17 +177,17 @@ def trials_that_fit(measured: Sequence[Memory]) -> int:
     return max(1, room // peak)
 
 
-def with_memory(device: str, run: Callable[[], R]) -> tuple[R, Memory | None]:
+def measure_memory(device: str, run: Callable[[], R]) -> tuple[R, Memory | None]:
     """Run a function on a device and measure its GPU memory (None on a CPU).
 
-    The cached memory is released afterwards, so that an idle worker leaves the GPU to the others.
-    The result must not contain tensors.
+    Cached memory is released afterwards, so that an idle worker does not occupy the GPU. The result
+    must not contain tensors.
     """
     if not device.startswith("cuda"):
         return run(), None
     import torch
 
-    from harness.training.cuda_graph import LEAST_FREE
+    from harness.training.cuda_graph import MIN_FREE_SHARE
 
     torch.cuda.reset_peak_memory_stats(device)
     try:
@@ -194,5 +196,5 @@ def with_memory(device: str, run: Callable[[], R]) -> tuple[R, Memory | None]:
     finally:
         torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info(device)
-    own = torch.cuda.memory_reserved(device) + CONTEXT
-    return result, Memory(peak=peak + CONTEXT, room=free + own - round(LEAST_FREE * total))
+    own = torch.cuda.memory_reserved(device) + CUDA_CONTEXT
+    return result, Memory(peak=peak + CUDA_CONTEXT, room=free + own - round(MIN_FREE_SHARE * total))

@@ -1,4 +1,4 @@
-"""Types that the driver and its workers exchange about a trial. Without torch: both import it."""
+"""Types that driver and workers exchange about a trial. Importing them does not import torch."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ class Rung:
         components: the parts of the score, means over the validation pairs.
         losses: the mean of each loss since the last rung.
         crop: PNG bytes, the part of a restored picture that retouching changed most, enlarged.
-        remark: what the user is told of how the trial is trained; shown once.
+        remark: a sentence for the user about how trials are trained, shown once; usually empty.
     """
 
     step: int
@@ -61,8 +61,8 @@ class Memory:
     """GPU memory of a trial that ran alone on its GPU, in bytes.
 
     Attributes:
-        peak: the maximum that its process comes to use.
-        room: what workers may fill together, a share of the GPU left free.
+        peak: the most that its process will use, with a full cache of captured steps.
+        room: what all workers on the GPU may use together; a share of the GPU stays free.
     """
 
     peak: int
@@ -77,7 +77,7 @@ class TrialResult:
         checkpoint: its generator's weights; None if an external program stores them, or if they
             are not kept.
         panel: PNG bytes, one row per picture: retouched | restored | original | mask outline;
-            empty for a finalist's run, which nothing shows, and if the files are not kept.
+            empty for a finalist's run, whose panel would not be shown, and if files are not kept.
     """
 
     rung: Rung
@@ -89,10 +89,10 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast a worker trains while all workers do.
+    """How fast a worker trains and scores while all workers do so.
 
     Attributes:
-        steps: seconds of one training step, by netG; empty if it could not be measured.
+        steps: seconds per training step, by netG; empty if they could not be measured.
         scoring: seconds to restore and score one pair.
     """
 
@@ -103,8 +103,8 @@ class Pace:
 class Answer(IntEnum):
     """The driver's answer to a rung.
 
-    A trial that goes on to its end leaves its weights, and in the search a panel, unless only its
-    score counts.
+    A trial that reaches its end saves its weights and, in the search, a panel; after ONLY_SCORE
+    neither.
     """
 
     STOP = 0
@@ -113,7 +113,7 @@ class Answer(IntEnum):
 
 
 Report = Callable[[Rung], Answer | bool]
-"""Callback for every rung; its answer as a bool: whether to go on."""
+"""Called at every rung. An answer that is a bool says whether to go on."""
 
 ProgressCallback = Callable[[int, int], None]
 """Called with the progress of a long preparation: optimisation steps done, and steps in total."""
@@ -123,11 +123,11 @@ class TrialRunner(Protocol):
     """Runs a worker's trials; created once per worker by a picklable factory."""
 
     def prepare(self, on_progress: ProgressCallback) -> Baseline:
-        """Make the shared warm start unless it exists; `on_progress` gets the progress."""
+        """Train the shared warm starts unless they exist; return the scores to compare with."""
         ...
 
     def measure(self) -> Pace:
-        """Time a few steps of each kind of generator. Changes nothing that a trial uses."""
+        """Time a few steps with each kind of generator. Changes nothing that a trial uses."""
         ...
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:

@@ -20,8 +20,8 @@ from harness.trials.messages import Pace
 from reports.record.names import RECOMMENDED
 from search_spaces.recipes import load_recipes
 
-# Seconds to spend on each kind of generator, if that is enough for two steps.
-ENOUGH = 0.6
+# Seconds of timed calls per measurement; a call that takes longer is timed once.
+MIN_SECONDS = 0.6
 
 
 def measure_pace(
@@ -35,15 +35,15 @@ def measure_pace(
     """The pace of trials with the recommended setting, from new networks.
 
     Args:
-        generators: the netG of each kind that the search tries.
+        generators: the netG of each kind of generator that the search tries.
         pairs: the training pairs.
-        evaluator: of the validation pairs.
+        evaluator: the evaluator on the validation pairs.
     """
     device = evaluator.device
     params = load_recipes()[RECOMMENDED]
 
     def pace_of(netG: str) -> tuple[float, float]:
-        settings = train.but({"netG": netG})
+        settings = train.updated({"netG": netG})
         generator = build_generator(settings, 0).to(device)
         discriminator = build_discriminator(settings, params.n_layers_D, 0).to(device)
         started = Pix2Pix.start(generator, discriminator, params, settings, perceptual)
@@ -68,17 +68,17 @@ def measure_pace(
 
 
 def seconds_of(work: Callable[[], object], device: torch.device) -> float:
-    """Mean seconds that `work` takes on `device`, without its first time, which prepares much."""
+    """Mean seconds that `work` takes on `device`, after one call that is not counted."""
 
-    def once() -> float:
-        began = time.monotonic()
+    def timed_call() -> float:
+        started = time.monotonic()
         work()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        return time.monotonic() - began
+        return time.monotonic() - started
 
-    once()
-    times = [once()]
-    while sum(times) < ENOUGH:
-        times.append(once())
+    timed_call()
+    times = [timed_call()]
+    while sum(times) < MIN_SECONDS:
+        times.append(timed_call())
     return sum(times) / len(times)

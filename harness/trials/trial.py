@@ -1,9 +1,10 @@
 """One trial, from its parameters to its score. Read this file first.
 
-Every worker process calls `make_runner` once. In the first of them the runner's `prepare` makes the
-warm starts, which the trials of a study share; then `run` runs one trial after another. A trial
-trains with its parameters and is scored at every rung, where the driver, in another process,
-decides whether it goes on, and at the last one whether its files may be kept.
+Every worker process calls `make_runner` once. The first worker's `prepare` trains the warm starts
+that all trials of the study share; after that, every worker calls `run` for one trial after
+another. A trial trains with its parameters and is scored at every rung. There the driver, which
+runs in another process, decides whether the trial continues and, at the last rung, whether its
+files are kept.
 """
 
 import gc
@@ -21,7 +22,7 @@ from harness.data.pairs.pair_set import PairSet, load_dataset
 from harness.errors import SharedInputError, UserInputError, as_user_input_error
 from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import crop_png, panel_png
-from harness.paths import StudyPaths, WarmStartPaths, write_aside, write_whole
+from harness.paths import StudyPaths, WarmStartPaths, replace_atomically, write_atomically
 from harness.training.batches import Batches, batches, on_device
 from harness.training.checkpoints import NetWeights, state_of
 from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, structure_of
@@ -31,8 +32,13 @@ from harness.training.loop import Progress, train
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
-from harness.training.warm_start import WarmStart, from_user_model, make_warm_start, save
-from harness.trials.devices import with_memory
+from harness.training.warm_start import (
+    WarmStart,
+    from_user_model,
+    make_warm_start,
+    save_warm_starts,
+)
+from harness.trials.devices import measure_memory
 from harness.trials.external.external_trial import train_with
 from harness.trials.messages import (
     Answer,
@@ -46,15 +52,15 @@ from harness.trials.messages import (
 )
 from harness.trials.pace import measure_pace
 from objectives.loading import load_objective
-from objectives.score import OwnObjectiveError
+from objectives.score import UserObjectiveError
 from reports.record.baseline import Baseline
 
 
 class Trials:
-    """Runs the trials of one study in one process, and creates once what they share.
+    """Runs trials of one study in one process, and holds what they share.
 
-    All trials of the search with one kind of generator continue from the same warm start, with the
-    same batches in the same order, so that they differ in their parameters only.
+    All trials of the search with the same kind of generator continue from the same warm start and
+    train on the same batches in the same order, so they differ only in their parameters.
     """
 
     def __init__(self, plan: TrialPlan) -> None:
@@ -75,7 +81,7 @@ class Trials:
         self.warm_starts: dict[str, WarmStart] = {}
 
     def measure(self) -> Pace:
-        """The pace of this worker, while the others measure theirs."""
+        """Time training steps and scoring on this worker, while the others do the same."""
         try:
             return measure_pace(
                 self.plan.train,
@@ -90,13 +96,13 @@ class Trials:
                 torch.cuda.empty_cache()
 
     def prepare(self, on_progress: ProgressCallback) -> Baseline:
-        """Make the shared warm starts unless they exist; score them, the input and the oracle.
+        """Train the shared warm starts unless they exist; score them, the input and the oracle.
 
         Raises:
             UserInputError: `init_from` names a checkpoint that does not fit, or the user's own
                 objective failed.
         """
-        with as_user_input_error(OwnObjectiveError):
+        with as_user_input_error(UserObjectiveError):
             baseline = Baseline(
                 noop=self.val.noop(),
                 warm_start=None,
@@ -107,30 +113,33 @@ class Trials:
             return baseline
         if not self.paths.warm_start.folder.exists():
             torch.set_num_threads(self.plan.warm_start_threads)
-            save(self.make_warm_starts(on_progress), self.paths.warm_start)
+            save_warm_starts(self.make_warm_starts(on_progress), self.paths.warm_start)
             torch.set_num_threads(self.plan.threads)
-        scores = [self.score_of_warm_start(netG) for netG in self.plan.generators]
+        scores = [self.score_warm_start(netG) for netG in self.plan.generators]
         names = ("warm_start", "other_warm_start")
         return baseline.model_copy(update=dict(zip(names, scores, strict=False)))
 
     def make_warm_starts(self, on_progress: ProgressCallback) -> list[WarmStart]:
-        """One per generator, the profile's own first; `on_progress` gets their joint progress."""
+        """Train one warm start per generator, the profile's first.
+
+        `on_progress` gets the progress of all of them together.
+        """
         count = len(self.plan.generators)
 
-        def part(index: int) -> ProgressCallback:
+        def progress_of(index: int) -> ProgressCallback:
             return lambda done, total: on_progress(index * total + done, count * total)
 
         return [
-            self.make_warm_start(netG, part(index))
+            self.make_warm_start(netG, progress_of(index))
             for index, netG in enumerate(self.plan.generators)
         ]
 
     def make_warm_start(self, netG: str, on_progress: ProgressCallback) -> WarmStart:
-        """A warm start from the user's model if `init_from` names one, else by training."""
+        """Make a warm start from the user's model if `init_from` names one, else by training."""
         plan = self.plan
         torch.manual_seed(plan.seed)
-        train = plan.train.but({"netG": netG})
-        shared = (
+        train = plan.train.updated({"netG": netG})
+        arguments = (
             train,
             self.pairs,
             plan.discriminators,
@@ -139,16 +148,16 @@ class Trials:
             on_progress,
         )
         if plan.init_from:
-            return from_user_model(plan.init_from, *shared)
-        return make_warm_start(*shared)
+            return from_user_model(plan.init_from, *arguments)
+        return make_warm_start(*arguments)
 
-    def score_of_warm_start(self, netG: str) -> float:
-        """Its mean score on the validation pairs, before any trial; its panel is written."""
-        generator = build_generator(self.plan.train.but({"netG": netG}), self.plan.seed)
+    def score_warm_start(self, netG: str) -> float:
+        """Score a warm start on the validation pairs, and write its panel."""
+        generator = build_generator(self.plan.train.updated({"netG": netG}), self.plan.seed)
         generator.to(self.device).load_state_dict(self.warm_start(netG).generator)
         restored, score = self.val(generator)
         panel = self.paths.warm_start_panel(netG == self.plan.other_netG)
-        write_whole(panel, panel_png(self.val.reference, restored))
+        write_atomically(panel, panel_png(self.val.reference, restored))
         return score.value
 
     @cached_property
@@ -158,16 +167,16 @@ class Trials:
 
     @cached_property
     def val(self) -> Evaluator:
-        """The evaluator of the search."""
+        """The evaluator on the validation pairs, for trials of the search."""
         return Evaluator(self.dataset.val, self.objective, self.device)
 
     @cached_property
     def test(self) -> Evaluator:
-        """The evaluator of the finalists only."""
+        """The evaluator on the held-out pairs, for runs of finalists."""
         return Evaluator(self.dataset.test, self.objective, self.device)
 
     def warm_start(self, netG: str) -> WarmStart:
-        """The study's warm start of a generator, read once per worker, onto its device.
+        """The study's warm start of a generator, read once per worker and moved to its device.
 
         Raises:
             SharedInputError: one of its files is missing or damaged.
@@ -178,12 +187,12 @@ class Trials:
 
     def warm_start_paths(self, netG: str) -> WarmStartPaths:
         warm_start = self.paths.warm_start
-        return warm_start.of_other if netG == self.plan.other_netG else warm_start
+        return warm_start.other_kind if netG == self.plan.other_netG else warm_start
 
     def read_warm_start(self, netG: str) -> WarmStart:
         paths = self.warm_start_paths(netG)
         try:
-            return WarmStart.load(paths, self.plan.discriminators).on(self.device)
+            return WarmStart.load(paths, self.plan.discriminators).to(self.device)
         except UserInputError as error:
             raise SharedInputError(
                 f"The warm start in {self.paths.warm_start.folder} cannot be read: run the same "
@@ -191,26 +200,27 @@ class Trials:
             ) from error
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
-        """Run one trial and measure its GPU memory; what later trials do not need is released."""
+        """Run one trial and measure its GPU memory; then evict captured steps if memory is low."""
         try:
-            result, memory = with_memory(self.plan.device, lambda: self.run_trial(task, report))
+            result, memory = measure_memory(self.plan.device, lambda: self.run_trial(task, report))
         finally:
             self.captured.make_room()
         if result is None or memory is None or self.plan.external is not None:
-            return result  # the memory of another program has not been measured
+            return result  # an external program's memory is not measured
         peak = round(memory.peak * self.captured.growth())
         return replace(result, memory=replace(memory, peak=peak))
 
     def run_trial(self, task: TrialTask, report: Report) -> TrialResult | None:
-        """Train with the task's parameters and score at every rung, where `report` gives an answer.
+        """Train with the task's parameters and score at every rung, which is passed to `report`.
 
-        Returns None if that is to stop. Unless only the score counts, the weights are saved.
+        Returns None if `report` stops the trial. The weights are saved unless it answers that only
+        the score is needed.
         """
         settings, evaluator, checkpoint = self.phase_setup(task)
         train_task = self.train_built_in if self.plan.external is None else self.train_external
         with closing(train_task(task, settings)) as rungs:
             for progress in rungs:
-                restored, score = evaluator(progress.judged)
+                restored, score = evaluator(progress.candidate)
                 rung = Rung(
                     progress.step,
                     score.value,
@@ -225,19 +235,19 @@ class Trials:
         if answer == Answer.ONLY_SCORE:
             return TrialResult(rung, score.per_image, None)
         panel = panel_png(evaluator.reference, restored) if task.phase == "search" else b""
-        if not isinstance(progress.judged, nn.Module):
+        if not isinstance(progress.candidate, nn.Module):
             return TrialResult(rung, score.per_image, None, panel=panel)
-        with write_aside(checkpoint) as aside:
-            torch.save(state_of(progress.judged), aside)
+        with replace_atomically(checkpoint) as temporary:
+            torch.save(state_of(progress.candidate), temporary)
         return TrialResult(rung, score.per_image, checkpoint, panel=panel)
 
     def remark(self) -> str:
-        """For the user: that steps cannot be captured here, and why; otherwise empty."""
-        if not self.captured.refused:
+        """Tells the user why steps cannot be captured here; "" if they can."""
+        if not self.captured.refusal:
             return ""
         return (
-            "Training steps cannot be captured as a CUDA graph here, so that trials take longer: "
-            f"{self.captured.refused}"
+            "Training steps cannot be captured as a CUDA graph here, so trials take longer: "
+            f"{self.captured.refusal}"
         )
 
     def train_built_in(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
@@ -251,7 +261,7 @@ class Trials:
     def model(
         self, task: TrialTask, settings: TrainSettings, stream: Batches
     ) -> Pix2Pix | CapturedStep:
-        """The networks and optimisers; on a GPU with the step as a CUDA graph, if possible."""
+        """The networks and optimisers; on a GPU, with the step captured in a CUDA graph."""
 
         def start() -> Pix2Pix:
             return Pix2Pix.start(*self.networks(task), task.params, settings, self.perceptual)
@@ -260,7 +270,7 @@ class Trials:
             return start()
         structure = structure_of(task.params, task.extras)
         inputs = partial(inputs_for, stream)
-        return self.captured.begin(structure, start, inputs, self.weights(task), task.params)
+        return self.captured.start_trial(structure, start, inputs, self.weights(task), task.params)
 
     def train_external(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
         """Train with the user's own program, from the shared warm start if there is one."""
@@ -277,8 +287,8 @@ class Trials:
         )
 
     def networks(self, task: TrialTask) -> tuple[nn.Module, nn.Module]:
-        """This trial's two networks before training: the warm start, or new ones from its seed."""
-        settings, n_layers = self.plan.train.but(task.extras), task.params.n_layers_D
+        """The trial's networks before training: the warm start's, or initialised by its seed."""
+        settings, n_layers = self.plan.train.updated(task.extras), task.params.n_layers_D
         nets = (
             build_generator(settings, task.seed).to(self.device),
             build_discriminator(settings, n_layers, task.seed).to(self.device),
@@ -289,28 +299,28 @@ class Trials:
         return nets
 
     def weights(self, task: TrialTask) -> tuple[NetWeights, NetWeights]:
-        """The initial weights of the two networks."""
+        """The initial weights of the generator and the discriminator."""
         if self.plan.warm_start == "shared":
-            kind = (task.params.n_layers_D, task.params.gan_mode)
+            key = (task.params.n_layers_D, task.params.gan_mode)
             warm_start = self.warm_start(str(task.extras.get("netG", self.plan.train.netG)))
-            return warm_start.generator, warm_start.discriminators[kind]
+            return warm_start.generator, warm_start.discriminators[key]
         generator, discriminator = self.networks(task)
         return state_of(generator), state_of(discriminator)
 
     def phase_setup(self, task: TrialTask) -> tuple[TrainSettings, Evaluator, Path]:
         """The training settings, the evaluator and the checkpoint file of a task's phase."""
-        settings = self.plan.train.but(task.extras)
+        settings = self.plan.train.updated(task.extras)
         if task.phase == "search":
             return settings, self.val, self.paths.checkpoint(task.number)
         return settings.longer(FINAL_TIMES), self.test, self.paths.final_checkpoint(task.number)
 
 
 def make_runner(plan: TrialPlan) -> TrialRunner:
-    """The runner of a worker process, called once; it also configures the process for trials."""
+    """Create a worker's runner and configure its process for trials; called once per process."""
     torch.set_num_threads(plan.threads)
     torch.set_flush_denormal(True)
     trials = Trials(plan)
-    # Objects created so far live as long as the process: the collector need not scan them.
+    # Objects created so far live as long as the process, so the collector need not scan them.
     gc.collect()
     gc.freeze()
     return trials

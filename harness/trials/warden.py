@@ -4,9 +4,9 @@
 
     python warden.py LIFELINE COMMAND...
 
-LIFELINE is the file descriptor of the reading end of a pipe whose writing end only the parent has.
-On Linux a warden is a subreaper: orphans of the program become its children, whatever their
-session, so all are found.
+LIFELINE is the file descriptor of the read end of a pipe. Only the parent has the write end, so the
+warden reads end-of-file when the parent ends. On Linux the warden is a subreaper: it adopts orphans
+of the program, whatever their session, and so finds all of its processes.
 """
 
 import contextlib
@@ -21,16 +21,16 @@ from typing import Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-CANNOT_START = 127  # exit code, as of a shell
-TO_END = 30.0  # seconds for a warden to end all processes of its program
+CANNOT_START = 127  # exit code, as in a shell
+KILL_TIMEOUT = 30.0  # seconds for a warden to end all processes of its program
 
-# Looked up before any fork.
+# Loaded before any fork: between fork and exec it would not be safe.
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @contextlib.contextmanager
 def guarded(command: Sequence[str], **settings: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a command under a warden; at the end of the block all its processes are ended.
+    """Run a command under a warden; at the end of the block, all its processes are killed.
 
     SIGTERM to the warden asks them to end by themselves.
 
@@ -57,7 +57,7 @@ def guarded(command: Sequence[str], **settings: Any) -> Iterator["subprocess.Pop
     finally:
         os.close(lifeline)
         try:
-            warden.wait(TO_END)
+            warden.wait(KILL_TIMEOUT)
         except subprocess.TimeoutExpired:
             warden.kill()
             warden.wait()
@@ -68,19 +68,19 @@ def main() -> None:
     if LIBC is not None:
         LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
-        program = subprocess.Popen(command, start_new_session=True, preexec_fn=before_it_starts)
+        program = subprocess.Popen(command, start_new_session=True, preexec_fn=prepare_child)
     except OSError as error:
         print(f"{command[0]} cannot be started: {error.strerror}", flush=True)
         sys.exit(CANNOT_START)
 
-    def ask(*_: object) -> None:
+    def request_end(*_: object) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(program.pid, signal.SIGTERM)
 
-    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGTERM, request_end)
 
     def watch() -> None:
-        os.read(lifeline, 1)  # returns when the parent closes it or ends
+        os.read(lifeline, 1)  # returns when the parent closes its end or ends itself
         end_all(program.pid)
         os._exit(1)
 
@@ -91,21 +91,21 @@ def main() -> None:
 
 
 def end_all(group: int) -> None:
-    """Kill all descendants of this process, and what is left of the program's group."""
+    """Kill all descendants of this process, and whatever is left of the program's group."""
     import psutil
 
-    while found := psutil.Process().children(recursive=True):
-        for process in found:
+    while descendants := psutil.Process().children(recursive=True):
+        for descendant in descendants:
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(found, timeout=1)
+                descendant.kill()
+        psutil.wait_procs(descendants, timeout=1)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
 
 
-def before_it_starts() -> None:
-    """In the child, before exec: let the program have the signals that workers block, and let the
-    kernel kill it if this process is killed."""
+def prepare_child() -> None:
+    """In the child, before exec: unblock the signals that workers block, and have the kernel kill
+    the program if the warden is killed."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,6 +1,7 @@
 """The worker process: it receives orders over a pipe, runs trials and sends messages back.
 
-It imports torch only, runs many trials, writes to no database, and ends with its driver.
+It runs many trials and ends when its driver does. It imports torch but neither Optuna nor MLflow,
+and writes to no database.
 """
 
 import contextlib
@@ -37,7 +38,7 @@ from harness.trials.messages import (
 )
 from reports.record.baseline import Baseline
 
-PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a preparation
+PROGRESS_INTERVAL = 0.25  # minimum seconds between two progress messages of a preparation
 
 RunnerFactory = Callable[[TrialPlan], TrialRunner]
 
@@ -57,7 +58,7 @@ class Ready:
     """The runner has been created: the worker accepts orders.
 
     Attributes:
-        place: the machine and the device; workers of one place share its memory.
+        place: identifies the machine and device; workers at the same place share its memory.
     """
 
     place: str = field(default="", compare=False)
@@ -92,7 +93,7 @@ class OutOfMemory:
 
 @dataclass(frozen=True)
 class GpuFailed:
-    """CUDA failed, which leaves the process unable to use the GPU: the worker ends."""
+    """CUDA failed, after which the process cannot use the GPU any more: the worker ends."""
 
     reason: str
 
@@ -160,13 +161,13 @@ def serve(
     """Entry point of a worker process.
 
     Args:
-        environment: the driver's; that of the fork server may be out of date.
+        environment: the driver's environment variables; the fork server's may be out of date.
     """
     os.environ.clear()
     os.environ.update(environment)
     limit_spinning()
     die_with_parent()
-    end_with_parent()  # on other systems than Linux, and if the driver ended before
+    end_with_parent()  # for systems other than Linux, and in case the driver has already ended
     discard_output(log)
     run_orders(pipe, factory, plan)
 
@@ -205,7 +206,7 @@ def execute(order: Measure | Prepare | TrialTask, runner: TrialRunner, pipe: Pip
         return Answer(pipe.recv())
 
     if isinstance(order, Measure):
-        # Whatever is wrong shows in the preparation or a trial: no estimate is worth an error.
+        # A missing estimate is no reason to fail; a real fault shows in the preparation or a trial.
         with contextlib.suppress(Exception):
             return runner.measure()
         return Pace()
@@ -243,9 +244,9 @@ def one_line(error: Exception) -> str:
 
 
 def discard_output(log: Path) -> None:
-    """Redirect stdout and stderr to the null device: the terminal belongs to the driver.
+    """Redirect stdout and stderr to the null device, since the terminal belongs to the driver.
 
-    Exceptions are sent over the pipe; the stack of a crash is written to `log`.
+    Exceptions are sent over the pipe; after a crash the stack trace is in `log`.
     """
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)

@@ -16,7 +16,7 @@ from benchmarks.gpu_table import table
 from harness.config.profiles import QUICK
 
 ROOT = Path(gpu.__file__).parent.parent
-TINY = QUICK.but({"ngf": 4, "ndf": 4, "dropout": False, "perceptual_layers": ("relu1_1",)})
+TINY = QUICK.updated({"ngf": 4, "ndf": 4, "dropout": False, "perceptual_layers": ("relu1_1",)})
 
 # One part waits and leaves a process behind, one crashes, one prints without end.
 PARTS = """
@@ -186,7 +186,7 @@ def test_a_step_is_compared_as_a_gpu_computes_it(window: int | None) -> None:
     """TF32 convolutions move a loss by more than float32 may: up to 3e-4 was seen."""
     assert step.MOST_APART["tf32"] > 3e-4 > step.MOST_APART["float32"]
     with PretendedGpu():
-        settings = TINY.but({"perceptual_window": window})
+        settings = TINY.updated({"perceptual_window": window})
         row = step.beside(settings, "cuda", rounds=1, steps=1, perceptual=True)
     precisions = ("float32", "tf32", "bfloat16")
     assert set(row["seconds"]) == {

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from others import looked_at, parts_of, their_study, tree
 from sessions import JOBS, Ended, Twist
 
-from harness.paths import RunPaths, StudyPaths, left_aside
+from harness.paths import RunPaths, StudyPaths, leftover_temporaries
 from reports.record.queries import trials_by_score
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -169,7 +169,7 @@ def check_files(folder: RunFolder, now: Record, how: str, formerly: Iterable[Pat
         top = set(now.leading[:3])
         assert kept <= top, "weights of trials that do not lead"
         assert top - folder.gone <= kept, "weights of a leader are lost"
-        assert not left_aside(paths.folder)
+        assert not leftover_temporaries(paths.folder)
 
 
 def check_others(folder: RunFolder) -> None:

@@ -166,7 +166,7 @@ class Watching(View):
 def any_plan() -> SearchPlan:
     """A plan of trials of two rungs, made once: to read its space takes longer than a trial."""
     plan = make_plan(Path("anywhere"), jobs=JOBS)
-    short = TRAIN.but({"rungs": (15, 30)})
+    short = TRAIN.updated({"rungs": (15, 30)})
     return replace(
         with_setup(plan, train=short.model_dump(mode="json")),
         trial_plan=plan.trial_plan.model_copy(update={"train": short}),

@@ -66,7 +66,7 @@ def make_plan(folder: Path, jobs: int = 1, both: bool = False, **settings: Any) 
     space = load_space(config.space, config.pinned)
     if not both:
         space = space.without("generator")
-    train = TRAIN.but(space.pinned)
+    train = TRAIN.updated(space.pinned)
     space, train, _ = choose_generators(config, space, train, None)
     recipes, left_out = choose_recipes(space, train)
     paths_folder = RunPaths(folder.absolute()).study(config.study).folder
@@ -298,7 +298,7 @@ class Warm(Instant):
         if not warm.folder.exists():
             warm.folder.mkdir(parents=True)
             kinds = self.plan.discriminators
-            folders = [warm, warm.of_other] if self.plan.other_netG else [warm]
+            folders = [warm, warm.other_kind] if self.plan.other_netG else [warm]
             files = [one.generator for one in folders]
             for file in (*files, *(one.discriminator(*kind) for one in folders for kind in kinds)):
                 with zipfile.ZipFile(file, "w") as archive:

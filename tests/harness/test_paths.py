@@ -12,7 +12,7 @@ import pytest
 from harness.cli.machine_checks import cache
 from harness.data.pairs.cache import default_cache, writable_cache
 from harness.errors import UserInputError
-from harness.paths import left_aside, write_aside
+from harness.paths import leftover_temporaries, replace_atomically
 from reports.page.report import write_report
 from tests.synthetic_studies import make_study
 
@@ -26,9 +26,9 @@ def test_two_containers_with_one_process_id_write_one_file(
     """In containers the first process has id 1 and folders may be shared: the last write wins."""
     monkeypatch.setattr(os, "getpid", lambda: 1)
     file = tmp_path / "best.yaml"
-    with write_aside(file) as first:
+    with replace_atomically(file) as first:
         first.write_text("first")
-        with write_aside(file) as second:
+        with replace_atomically(file) as second:
             assert second != first
             second.write_text("second")
         assert file.read_text() == "second"
@@ -39,11 +39,11 @@ def test_two_containers_with_one_process_id_write_one_file(
 
 def test_temporary_files_of_interrupted_writes_are_recognised(tmp_path: Path) -> None:
     file = tmp_path / "deeper" / "얼굴.png"
-    with write_aside(file) as aside:
+    with replace_atomically(file) as aside:
         aside.touch()
-        assert left_aside(tmp_path) == [aside]
+        assert leftover_temporaries(tmp_path) == [aside]
         assert aside.parent == file.parent
-    assert left_aside(tmp_path) == []
+    assert leftover_temporaries(tmp_path) == []
 
 
 def test_the_temporary_file_of_a_killed_report_is_recognised(
@@ -52,13 +52,13 @@ def test_the_temporary_file_of_a_killed_report_is_recognised(
     monkeypatch.setattr(Path, "replace", lambda *_: None)
     monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
     write_report(make_study(2), tmp_path / "report.html")
-    assert left_aside(tmp_path) == list(tmp_path.iterdir())
-    assert len(left_aside(tmp_path)) == 1
+    assert leftover_temporaries(tmp_path) == list(tmp_path.iterdir())
+    assert len(leftover_temporaries(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "얼" * 85, "x.tmp"], ids=["ascii", "utf-8", "tmp"])
 def test_the_longest_possible_name_is_written(name: str, tmp_path: Path) -> None:
-    with write_aside(tmp_path / name) as aside:
+    with replace_atomically(tmp_path / name) as aside:
         aside.write_text("whole")
     assert (tmp_path / name).read_text() == "whole"
 
@@ -66,7 +66,7 @@ def test_the_longest_possible_name_is_written(name: str, tmp_path: Path) -> None
 def test_a_failing_block_leaves_the_file_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "best.yaml"
     file.write_text("before")
-    with pytest.raises(ZeroDivisionError), write_aside(file) as aside:  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), replace_atomically(file) as aside:  # noqa: PT012
         aside.write_text("half")
         raise ZeroDivisionError
     assert file.read_text() == "before"
@@ -129,12 +129,12 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(
 def test_without_a_home_no_weights_are_downloaded_into_a_folder_named_tilde(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from objectives.weights import downloaded
+    from objectives.weights import try_download
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("torch.hub.get_dir", lambda: "~/.cache/torch/hub")
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("asked for"))
-    assert not downloaded("alexnet")
+    assert not try_download("alexnet")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -147,7 +147,7 @@ def test_batches_and_order_do_not_matter(
 def test_gradients_are_finite_even_at_the_original(
     reference: Reference, objective: BoundarySharpness
 ) -> None:
-    prepared = objective.against(reference).parts[0]  # type: ignore[attr-defined]
+    prepared = objective.against(reference).batches[0]  # type: ignore[attr-defined]
     for start in (reference.targets, torch.zeros_like(reference.targets)):
         restored = start.clone().requires_grad_(True)
         prepared.measure(restored)["score"].sum().backward()

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from benchmarks.ladders import blur, inside, noise
-from objectives.loading import OwnObjective, goal_of, load_objective
+from objectives.loading import UserObjective, goal_of, load_objective
 from objectives.masks import dilate
 from objectives.score import NothingToScoreError, Objective, Reference
 
@@ -48,7 +48,7 @@ BUILT_IN = (
 @pytest.fixture(scope="module", params=[*BUILT_IN, EXAMPLE, *OWN])
 def objective(request: pytest.FixtureRequest, example_folder: Path) -> Objective:
     loaded = load_objective(request.param, "random", "cpu")
-    return loaded.made if isinstance(loaded, OwnObjective) else loaded
+    return loaded.objective if isinstance(loaded, UserObjective) else loaded
 
 
 @pytest.fixture(scope="module")
@@ -206,10 +206,10 @@ def test_goals(example_folder: Path) -> None:
         ("my_objective:missing", "my_objective has no callable missing"),
         ("wrong:nothing", "has no name, direction, value_range, weights, against"),
         ("wrong:sideways", "its direction is 'sideways'"),
-        ("wrong:empty", "is no range"),
+        ("wrong:empty", "is not a range"),
         ("wrong:unasked", "unasked failed"),
         ("wrong:failing", r"failing failed \(division by zero\)"),
-        ("wrong:pointless", "is no range"),
+        ("wrong:pointless", "is not a range"),
         ("broken:make", "broken cannot be imported"),
     ],
 )

@@ -107,7 +107,7 @@ def test_double_precision_has_the_same_score(case: tuple[Reference, torch.Tensor
 def test_gradients_are_finite(case: tuple[Reference, torch.Tensor], equal: bool) -> None:
     reference, restored = case
     start = reference.targets if equal else restored
-    prepared = objective.against(reference).parts[0]  # type: ignore[attr-defined]
+    prepared = objective.against(reference).batches[0]  # type: ignore[attr-defined]
     leaf = start.clone().requires_grad_(True)
     prepared.measure(leaf)["score"].sum().backward()
     assert leaf.grad is not None

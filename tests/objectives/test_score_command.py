@@ -14,7 +14,7 @@ from PIL import Image
 from scoring import SIGMAS, assert_same, flags, save
 
 from harness.cli.score import as_json, json_text, print_table
-from harness.evaluation.folder_scoring import Bits, PictureFiles, read_set, score_files
+from harness.evaluation.folder_scoring import BitDepths, PictureFiles, read_set, score_files
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import region_from_pair
 from objectives.score import Reference, Score, Scorer, aggregate
@@ -370,7 +370,7 @@ def test_a_mask_is_white_above_half(tmp_path: Path) -> None:
     save(levels.expand(1, 8, 8), tmp_path / "mask.png")
     file = tmp_path / "a.png"
     files = PictureFiles("a", file, file, tmp_path / "mask.png", None)
-    found = read_set(files, "flow", Bits.of([files]))
+    found = read_set(files, "flow", BitDepths.of([files]))
     expected = [False, False, False, True, True, True, False, True]
     assert found.mask[0].tolist() == [expected] * 8
 

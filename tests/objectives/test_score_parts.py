@@ -20,7 +20,7 @@ from objectives.lpips import TRUNKS, LpipsNetwork, LpipsTarget
 from objectives.masks import (
     dilate,
     erode,
-    moving,
+    moved_region,
     region_by_difference,
     region_from_field,
     region_from_pair,
@@ -209,7 +209,7 @@ def test_parts_of_a_region_are_dropped_under_a_two_thousandth_of_the_area(
     flow[1, 20:23, 150:153] = 5.0  # 9 of 20,000 pixels
     flow[0, 60:63, 20:24] = 5.0  # 12
     monkeypatch.setattr("skimage.registration.optical_flow_tvl1", lambda *_: flow)
-    assert (moving(still, still) == (flow[0] > 0)).all()
+    assert (moved_region(still, still) == (flow[0] > 0)).all()
 
 
 def test_equal_pictures_have_no_region() -> None:
@@ -241,7 +241,7 @@ def test_random_trunks_are_he_normal_and_those_of_every_version() -> None:
 
 def test_weights_policy(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr("objectives.weights.downloaded", lambda arch: False)
+    monkeypatch.setattr("objectives.weights.try_download", lambda arch: False)
     assert resolve_weights("random", ["alexnet"]) == "random"
     assert resolve_weights("auto", ["alexnet", "vgg19"]) == "random"
     with pytest.raises(FileNotFoundError, match=r"alexnet-owt-7be5be79\.pth .*put it into"):

@@ -14,7 +14,7 @@ def test_the_weights_of_the_chosen_network_are_required(
     score, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr("objectives.weights.downloaded", lambda arch: False)
+    monkeypatch.setattr("objectives.weights.try_download", lambda arch: False)
     words = flags(folder, "pred", "target", "mask")
     asked = ("--objective", "boundary_sharpness_vgg", "--weights", "pretrained")
     refused(score(*words, *asked), "vgg16-397923af.pth are missing", folder)
@@ -85,7 +85,7 @@ def twice(folder: Path, kind: str) -> None:
         (cut, "face 3.png is 128 x "),
         (remove, "lacks the counterparts of face 3.png"),
         (remove_all, "holds no pictures"),
-        (remove_folder, "is no folder: name one with the pictures"),
+        (remove_folder, "is not a folder: name one with the pictures"),
         (no_picture, "face 3.png is no picture"),
         (truncate, "face 3.png cannot be read as a picture"),
         (empty, "face 3.png is empty"),

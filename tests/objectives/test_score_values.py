@@ -10,9 +10,9 @@ from scipy.ndimage import binary_dilation, gaussian_filter, laplace
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.laplacian import floors, luma, window_sigma
 from objectives.masks import (
-    closed,
+    close_gaps,
     dilate,
-    moving,
+    moved_region,
     region_by_difference,
     region_from_field,
     region_from_pair,
@@ -183,7 +183,7 @@ def test_gaps_and_small_parts_of_the_region_are_removed(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("skimage.registration.optical_flow_tvl1", flow_of)
     picture = np.zeros((200, 200), np.float32)
-    found = moving(picture + 1, picture)
+    found = moved_region(picture + 1, picture)
     expected = np.zeros((200, 200), bool)
     expected[20:80, 20:100] = expected[120:160, 20:60] = expected[10:14, 150:155] = True
     for end in (slice(20, 22), slice(78, 80)):  # a disc does not close the ends of a gap
@@ -191,7 +191,7 @@ def test_gaps_and_small_parts_of_the_region_are_removed(monkeypatch: pytest.Monk
     assert (found == expected).all()
     wide = np.ones((20, 40), bool)
     wide[:, 10:15] = False
-    assert not closed(wide, 2)[:, 10:15].any()
+    assert not close_gaps(wide, 2)[:, 10:15].any()
 
 
 @pytest.mark.parametrize("shape", [(160, 240), (240, 160)])
@@ -221,7 +221,7 @@ def test_movement_is_looked_for_at_a_short_side_of_256_pixels(
         seen.extend([moved.shape, still.shape])
         return np.ones(still.shape, np.bool_)
 
-    monkeypatch.setattr("objectives.masks.moving", all_moves)
+    monkeypatch.setattr("objectives.masks.moved_region", all_moves)
     picture = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
     region = region_from_pair(picture, picture)
     assert seen == [small, small]

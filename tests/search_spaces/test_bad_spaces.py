@@ -20,7 +20,7 @@ BAD = {
     "when empty": (perceptual(when={}), "lambda_perceptual: when must name a setting"),
     "when an unknown setting": (
         perceptual(when={"perceptual": True}),
-        "lambda_perceptual: when names perceptual, which is no setting",
+        "lambda_perceptual: when names perceptual, which is not a setting",
     ),
     "when a setting left out": (
         perceptual(when={"use_perceptual": True, "flip": True}),
@@ -57,7 +57,7 @@ BAD = {
     "unused, but not 0": (perceptual(**{"else": 5}), "lambda_perceptual: else must be 0"),
     "used, and 0": (
         perceptual(low=0, log=False),
-        "lambda_perceptual: it must stay above 0, for use_perceptual says whether it is used",
+        "lambda_perceptual: it must stay above 0, since use_perceptual says whether it is used",
     ),
     "else missing": (
         space_text(lr={"type": "float", "low": 1, "high": 2, "when": {"gan_mode": "lsgan"}}),
@@ -84,25 +84,25 @@ BAD = {
     ),
     "yes or no as a range": (
         space_text(flip={"type": "int", "low": 0, "high": 1}),
-        "flip: type must be categorical, for its values are no numbers",
+        "flip: type must be categorical, since its values are not numbers",
     ),
     "maybe": (space_text(flip="maybe"), "flip cannot be 'maybe'"),
     "unknown norm": (
         space_text(norm={"type": "categorical", "choices": ["batch", "layer"]}),
         "norm: choices cannot be 'layer'",
     ),
-    "steps, which are the profile's": (space_text(steps=100), "steps is no setting"),
+    "steps, which are the profile's": (space_text(steps=100), "steps is not a setting"),
     "no mapping": ("- 1\n- 2\n", "must be a YAML mapping, not a list"),
     "empty": ("", "must be a YAML mapping, not empty"),
     "a text": ("lambda_L1", "must be a YAML mapping, not a text"),
     "broken YAML": ("params: {lr: [", "not valid YAML on line 1"),
     "a tag that makes objects": ("params: !!python/object:os.system {}", "not valid YAML"),
     "tabs": ("params:\n\tlr: 1", "not valid YAML on line 2"),
-    "key said twice": ("params: {lr: 1, lr: 2}", "the key lr stands twice"),
+    "key said twice": ("params: {lr: 1, lr: 2}", "the key lr occurs twice"),
     "unknown top key": (space_text() + "ranges: {}\n", "ranges is not a key of a space"),
     "no params": ("description: x\n", "params must be a mapping"),
     "params a list": ("params: [lr]\n", "params must be a mapping"),
-    "unknown setting": (space_text(lambda_l1=3), "lambda_l1 is no setting"),
+    "unknown setting": (space_text(lambda_l1=3), "lambda_l1 is not a setting"),
     "missing setting": (yaml.safe_dump({"params": {"lr": 1e-4}}), "lambda_L1 is missing"),
     "unknown type": (space_text(lr={"type": "log", "low": 1, "high": 2}), "lr: type cannot be log"),
     "type left out": (space_text(lr={"low": 1, "high": 2}), "lr: type is missing"),

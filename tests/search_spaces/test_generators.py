@@ -2,7 +2,7 @@
 
 import pytest
 
-from search_spaces.generators import KINDS, kind_of, of_kind
+from search_spaces.generators import KINDS, generator_of_kind, kind_of
 from search_spaces.recipes import generator_for, read_recipes
 from search_spaces.space import load_space, parse_space
 from tests.search_spaces.written import TRAIN, space_text
@@ -12,16 +12,16 @@ BOTH = {"type": "categorical", "choices": ["repaint", "warp"]}
 
 @pytest.mark.parametrize("netG", ["unet_128", "unet_256", "warp_unet_128", "warp_unet_256"])
 def test_each_u_net_has_a_generator_of_either_kind_over_the_same_trunk(netG: str) -> None:
-    repaints, moves = (of_kind(netG, kind) for kind in KINDS)
+    repaints, moves = (generator_of_kind(netG, kind) for kind in KINDS)
     assert (kind_of(repaints), kind_of(moves)) == KINDS
     assert moves == f"warp_{repaints}"
     assert netG in (repaints, moves)
 
 
 def test_a_residual_trunk_has_none_that_moves_pixels() -> None:
-    assert of_kind("resnet_9blocks", "repaint") == "resnet_9blocks"
-    with pytest.raises(ValueError, match="no generator warp over netG resnet_9blocks"):
-        of_kind("resnet_9blocks", "warp")
+    assert generator_of_kind("resnet_9blocks", "repaint") == "resnet_9blocks"
+    with pytest.raises(ValueError, match="no generator warp for netG resnet_9blocks"):
+        generator_of_kind("resnet_9blocks", "warp")
 
 
 @pytest.mark.parametrize("netG", ["unet_256", "warp_unet_256", "resnet_6blocks"])

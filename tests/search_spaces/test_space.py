@@ -13,7 +13,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from search_spaces.generators import of_kind
+from search_spaces.generators import generator_of_kind
 from search_spaces.space import BUILT_IN, Space, load_space, parse_space
 from search_spaces.trial_params import FROM_SCRATCH, TrialParams
 from tests.search_spaces.written import CONDITIONAL, TRAIN, space_text
@@ -78,7 +78,7 @@ def test_sampled_values_make_params_and_back(name: str) -> None:
         space.suggest(trial)
         params, extras = space.params(trial.params), space.extras(trial.params)
         if space.kinds:
-            extras["netG"] = of_kind("unet_128", trial.params["generator"])
+            extras["netG"] = generator_of_kind("unet_128", trial.params["generator"])
         assert space.suggestion(params, TRAIN | extras) == trial.params
         assert (params.n_layers_D, params.gan_mode) in space.discriminators
 
@@ -120,7 +120,7 @@ def test_set_may_go_beyond_the_range() -> None:
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [
-        ({"lambda_l1": "100"}, "lambda_l1 is no setting"),
+        ({"lambda_l1": "100"}, "lambda_l1 is not a setting"),
         ({"lambda_L1": "many"}, "lambda_L1 cannot be 'many': write a number"),
         ({"lambda_L1": "-1"}, "lambda_L1 cannot be '-1': write a number of at least 0"),
         ({"gan_mode": "wgan"}, "gan_mode cannot be 'wgan': write vanilla, lsgan or wgangp"),
@@ -256,5 +256,5 @@ def test_every_point_of_a_grid_is_held(low: int, steps: int, step: float, at: in
     entry = {"type": "float", "low": low, "high": low + steps * step, "step": step}
     space = parse_space("grid", space_text(lambda_perceptual=entry))
     parameter = space.parameters["lambda_perceptual"]
-    assert parameter.holds(low + min(at, steps) * step)
-    assert not parameter.holds(low + (min(at, steps) + 0.5) * step)
+    assert parameter.contains(low + min(at, steps) * step)
+    assert not parameter.contains(low + (min(at, steps) + 0.5) * step)

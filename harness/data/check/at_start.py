@@ -17,7 +17,7 @@ from harness.data.files.pair_folders import SIDES, PairFolder, evenly, find_pair
 from harness.data.files.processes import processes_for
 from harness.data.pairs.cache import digest_of, stamp
 from harness.errors import UserInputError, inline
-from harness.paths import write_whole
+from harness.paths import write_atomically
 
 # Part of the cache's key: increase when the same pairs give other findings.
 VERSION = 1
@@ -171,5 +171,5 @@ def check_sample(folder: PairFolder, profile: str, cache: Path) -> SampleCheck:
     checked = SampleCheck(len(pairs), result.findings, result.direction)
     # Without a cache, the pairs are checked again the next time.
     with suppress(OSError):
-        write_whole(file, json.dumps(asdict(checked)))
+        write_atomically(file, json.dumps(asdict(checked)))
     return checked

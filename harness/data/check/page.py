@@ -15,7 +15,7 @@ from harness.data.files.pair_folders import PairFiles
 from harness.data.files.pair_reading import DIFFERENCE_SCALE, difference, read_halves
 from harness.data.files.picture_reading import Picture
 from harness.errors import UserInputError, quantity
-from harness.paths import write_whole
+from harness.paths import write_atomically
 
 MOST_ROWS = 200
 
@@ -69,7 +69,7 @@ def write_page(result: CheckResult, file: Path) -> None:
         left_out=len(by_name) - len(rows),
         quantity=quantity,
     )
-    write_whole(file, text)
+    write_atomically(file, text)
 
 
 def thumbnails(files: PairFiles | None) -> list[str]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from harness.data.files.picture_reading import Picture
 from harness.data.pairs.cache import default_cache
 from harness.data.pairs.sizing import to_tensor
-from harness.paths import write_aside
+from harness.paths import replace_atomically
 from objectives.masks import region_from_pair
 
 # Increase when the same pictures give another region.
@@ -30,7 +30,7 @@ def found_mask(retouched: Picture, original: Picture) -> Tensor:
     mask = read_cached(file, original.shape[:2])
     if mask is None:
         mask = region_from_pair(to_tensor(retouched), to_tensor(original))[0].numpy()
-        with contextlib.suppress(OSError), write_aside(file) as aside:
+        with contextlib.suppress(OSError), replace_atomically(file) as aside:
             Image.fromarray(mask).save(aside, "PNG")
     return torch.from_numpy(mask).unsqueeze(0)
 

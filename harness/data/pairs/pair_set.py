@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.paths import write_aside
+from harness.paths import replace_atomically
 
 TAIL = struct.Struct("<8sQ")
 FILE_FORMAT = b"pairs-v3"
@@ -98,7 +98,7 @@ class Dataset:
 def save_dataset(dataset: Dataset, file: Path) -> None:
     """Write a dataset atomically."""
     splits = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
-    with write_aside(file) as aside:
+    with replace_atomically(file) as aside:
         write_pairs(splits, dataset.digest, aside)
 
 

@@ -17,7 +17,7 @@ from harness.data.pairs.pair_set import Dataset, PairSet, TrainingPair, load_dat
 from harness.data.pairs.sizing import centred_crop, sized_pair
 from harness.data.pairs.splits import limit, most_train, with_held_out
 from harness.errors import UserInputError, as_user_input_error, inline
-from harness.paths import write_aside
+from harness.paths import replace_atomically
 from objectives.masks import SMALLEST_CORE
 from search_spaces.checks import GENERATOR_MULTIPLE
 
@@ -147,7 +147,7 @@ def written(make: Callable[[], Splits], digest: str, file: Path) -> Dataset:
     """
     try:
         splits = make()
-        with write_aside(file) as aside:
+        with replace_atomically(file) as aside:
             write_pairs(splits, digest, aside)
         return load_dataset(file)
     except OSError as error:

@@ -15,7 +15,7 @@ from harness.data.files.pair_folders import SPLITS, PairFiles, PairFolder, Split
 from harness.data.files.processes import parallel_map, processes_for
 from harness.data.pairs.cache import digest_of, stamp
 from harness.errors import UserInputError, inline
-from harness.paths import write_whole
+from harness.paths import write_atomically
 
 # Every rung restores and scores all validation pictures, so their number affects a trial's cost.
 MOST_VAL = 32
@@ -93,7 +93,7 @@ def picture_groups(pairs: Sequence[PairFiles], cache: Path) -> list[list[int]]:
     )
     # Without a cache, the groups are computed again the next time.
     with suppress(OSError):
-        write_whole(file, json.dumps(groups))
+        write_atomically(file, json.dumps(groups))
     return groups
 
 

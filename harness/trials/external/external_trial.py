@@ -21,13 +21,19 @@ from harness.errors import (
     SharedInputError,
     UserInputError,
 )
-from harness.paths import ExternalPaths, StudyPaths, WarmStartPaths, aside_of
+from harness.paths import ExternalPaths, StudyPaths, WarmStartPaths, temporary_path
 from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoints import load_weights, read_checkpoint
 from harness.training.loop import Progress
 from harness.training.networks import build_generator
-from harness.trials.external.process import Followed, Judged, end_left_over, follow, output_file
-from harness.trials.external.program import parsed_line, program_command
+from harness.trials.external.process import (
+    Candidate,
+    ProgramRun,
+    end_left_over,
+    follow,
+    output_file,
+)
+from harness.trials.external.program import parse_line, program_command
 from harness.trials.external.repository import trial_command
 from harness.trials.messages import TrialTask
 from search_spaces.trial_params import TrialParams
@@ -45,17 +51,16 @@ def train_with(
     device: str,
     warm_start: WarmStartPaths | None,
 ) -> Generator[Progress]:
-    """Run the trial in the external program, and yield its result at every rung.
+    """Run the trial in an external program, and yield its result at every rung.
 
     Args:
-        warm_start: that of the trial's kind of generator, for train.py to continue from; None:
-            from scratch.
+        warm_start: the warm start that train.py continues from; None: it trains from scratch.
 
     Raises:
         ExternalError: the program crashed, hung, or did not write a result.
         DivergedError: a loss in its log is not finite.
     """
-    lay_pictures(dataset, paths.external)
+    write_inputs(dataset, paths.external)
     run = paths.external.run(task.name)
     if run.exists():
         end_left_over(run)
@@ -64,20 +69,20 @@ def train_with(
     n_train = len(dataset.train)
     if isinstance(external, Program):
         scored = dataset.val if task.phase == "search" else dataset.test
-        program = other_program(external, task, settings, n_train, scored, paths, device)
-        yield from follow(program, scored_at(external.mark, settings, n_train), device)
+        program = program_run(external, task, settings, n_train, scored, paths, device)
+        yield from follow(program, rungs_by_mark(external.mark, settings, n_train), device)
         return
     if warm_start is not None:
-        lay_warm_start(warm_start, task.params, run)
-    program = train_py(external, task, settings, n_train, paths, device, warm_start is not None)
+        copy_warm_start(warm_start, task.params, run)
+    program = train_py_run(external, task, settings, n_train, paths, device, warm_start is not None)
     try:
-        yield from follow(program, scored_at("epoch", settings, n_train), device)
+        yield from follow(program, rungs_by_mark("epoch", settings, n_train), device)
     finally:
         for file in run.glob("*.pth"):
             file.unlink()
 
 
-def train_py(
+def train_py_run(
     repository: Repository,
     task: TrialTask,
     settings: TrainSettings,
@@ -85,10 +90,10 @@ def train_py(
     paths: StudyPaths,
     device: str,
     warm: bool,
-) -> Followed:
+) -> ProgramRun:
     """The run of train.py in the user's copy of pix2pix, with this trial's settings."""
     run = paths.external.run(task.name)
-    return Followed(
+    return ProgramRun(
         name="train.py",
         command=trial_command(
             repository, task.params, settings, paths.external.pairs, n_train, run, device, warm
@@ -100,11 +105,11 @@ def train_py(
         log=run / "loss_log.txt",
         read_line=pix2pix_line,
         silence=repository.silence,
-        pass_by=functools.partial(drop_before, run),
+        on_wait=functools.partial(remove_checkpoints_before, run),
     )
 
 
-def other_program(
+def program_run(
     program: Program,
     task: TrialTask,
     settings: TrainSettings,
@@ -112,10 +117,10 @@ def other_program(
     scored: PairSet,
     paths: StudyPaths,
     device: str,
-) -> Followed:
+) -> ProgramRun:
     """The run of the program in the user's YAML file, with this trial's settings."""
     run, warm = paths.external.run(task.name), paths.warm_start
-    places = {
+    placeholders = {
         "pairs": paths.external.pairs,
         "n_train": n_train,
         "inputs": paths.external.inputs(task.phase),
@@ -125,19 +130,19 @@ def other_program(
         "start_G": warm.generator,
         "start_D": warm.discriminator(task.params.n_layers_D, task.params.gan_mode),
     }
-    load: Callable[[Path], Judged] = functools.partial(load_restored, scored=scored)
+    load: Callable[[Path], Candidate] = functools.partial(load_restored, scored=scored)
     if program.restored is None:
         load = functools.partial(load_generator, settings=settings, device=device)
     result = program.restored or program.checkpoint or ""
-    return Followed(
+    return ProgramRun(
         name=program.file.name,
-        command=program_command(program, task.params, settings, places),
+        command=program_command(program, task.params, settings, placeholders),
         cwd=program.folder,
         run=run,
         result=lambda mark: run / result.format_map({program.mark or "": mark}),
         load=load,
         log=output_file(run) if program.log is None else run / program.log,
-        read_line=functools.partial(parsed_line, pattern=program.losses, mark=program.mark),
+        read_line=functools.partial(parse_line, pattern=program.losses, mark=program.mark),
         silence=program.silence,
         at_end=program.mark is None,
     )
@@ -159,20 +164,31 @@ def load_generator(file: Path, settings: TrainSettings, device: str) -> nn.Modul
 
 
 def load_restored(folder: Path, scored: PairSet) -> Tensor:
-    """Read the pictures that a program restored, in the order of its inputs."""
+    """Read the pictures that a program restored, in the order of its inputs.
+
+    Returns:
+        Float `[n, 3, h, w]` in [0, 1].
+
+    Raises:
+        UserInputError: a picture is missing, unreadable, or not of its input's size.
+    """
     restored = []
     for number, retouched in enumerate(scored.retouched):
         file = folder / file_name(number)
         picture = to_tensor(read_picture(file))
         if picture.shape != retouched.shape:
             found, expected = ("x".join(map(str, p.shape[:0:-1])) for p in (picture, retouched))
-            raise UserInputError(f"{file} is {found} pixels, and what it restores is {expected}.")
+            raise UserInputError(f"{file} is {found} pixels, but its input is {expected}.")
         restored.append(to_unit(to_signed(picture)))
     return torch.stack(restored)
 
 
-def lay_warm_start(warm: WarmStartPaths, params: TrialParams, run: Path) -> None:
-    """Copy a warm start of the study to where `--continue_train` looks for it."""
+def copy_warm_start(warm: WarmStartPaths, params: TrialParams, run: Path) -> None:
+    """Copy a warm start of the study to where `--continue_train` looks for it.
+
+    Raises:
+        SharedInputError: one of its files is missing.
+    """
     discriminator = warm.discriminator(params.n_layers_D, params.gan_mode)
     try:
         shutil.copyfile(warm.generator, run / "latest_net_G.pth")
@@ -180,14 +196,15 @@ def lay_warm_start(warm: WarmStartPaths, params: TrialParams, run: Path) -> None
     except FileNotFoundError as error:
         raise SharedInputError(
             f"{error.filename} of the warm start is missing: run the same command again, which "
-            "makes the warm start anew if that gives the same scores."
+            "recreates the warm start if that gives the same scores."
         ) from error
 
 
-def scored_at(mark: str | None, settings: TrainSettings, n_train: int) -> dict[int, int]:
-    """The rung of each epoch or step that is scored, in order; 0 stands for the program's end.
+def rungs_by_mark(mark: str | None, settings: TrainSettings, n_train: int) -> dict[int, int]:
+    """Map each mark (epoch or step) that is scored to its rung, in order.
 
-    If several rungs fall into one epoch, it counts as the last of them.
+    A program without marks has the single mark 0, its end. If several rungs fall into one epoch, it
+    counts as the last of them.
     """
     rungs = sorted(settings.rungs)
     if mark is None:
@@ -198,20 +215,23 @@ def scored_at(mark: str | None, settings: TrainSettings, n_train: int) -> dict[i
 
 def pix2pix_line(line: str) -> tuple[int, dict[str, str]] | None:
     """Parse the epoch and the losses in a line of `loss_log.txt`; None if it has none."""
-    found = LOG_LINE.search(line)
-    return (int(found[1]), dict(LOSS.findall(found[2]))) if found else None
+    match = LOG_LINE.search(line)
+    return (int(match[1]), dict(LOSS.findall(match[2]))) if match else None
 
 
-def drop_before(run: Path, epoch: int) -> None:
-    """Remove checkpoints of earlier epochs, which are not scored and would fill the disk."""
+def remove_checkpoints_before(run: Path, epoch: int) -> None:
+    """Remove checkpoints of epochs before `epoch`: they are not scored and would fill the disk."""
     for file in run.glob("*_net_?.pth"):
         number = file.name.partition("_")[0]
         if number.isdecimal() and int(number) < epoch:
             file.unlink()
 
 
-def lay_pictures(dataset: Dataset, paths: ExternalPaths) -> None:
-    """Write the inputs of external programs, scaled as here; once per study and machine."""
+def write_inputs(dataset: Dataset, paths: ExternalPaths) -> None:
+    """Write the pictures for external programs, scaled as for built-in training.
+
+    This is done once per study and machine.
+    """
     write_pairs(dataset.train, paths.pairs)
     write_pictures(dataset.val.retouched, paths.inputs("search"), ".")
     write_pictures(dataset.test.retouched, paths.inputs("final"), ".")
@@ -223,20 +243,21 @@ def write_pairs(pairs: PairSet, folder: Path) -> None:
     write_pictures([torch.cat(halves, 2) for halves in both], folder, "train")
 
 
-def write_pictures(pictures: Sequence[Tensor], folder: Path, under: str) -> None:
-    """Write pictures as `folder`/`under`/00000.png, atomically, unless they exist already."""
-    existing = folder / under
+def write_pictures(pictures: Sequence[Tensor], folder: Path, subfolder: str) -> None:
+    """Write pictures to `folder`/`subfolder`/00000.png and so on, atomically, unless they exist."""
+    existing = folder / subfolder
     if existing.is_dir() and len(list(existing.iterdir())) == len(pictures):
         return
-    shutil.rmtree(folder, ignore_errors=True)  # incomplete: some were removed
-    aside = aside_of(folder)
-    (aside / under).mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # incomplete: somebody removed pictures
+    temporary = temporary_path(folder)
+    (temporary / subfolder).mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate(pictures):
-        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(aside / under / file_name(number))
+        image = Image.fromarray(picture.permute(1, 2, 0).numpy())
+        image.save(temporary / subfolder / file_name(number))
     try:
-        aside.rename(folder)
+        temporary.rename(folder)
     except OSError:  # another worker was faster
-        shutil.rmtree(aside)
+        shutil.rmtree(temporary)
         if not folder.exists():
             raise
 

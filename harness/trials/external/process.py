@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from harness.errors import DivergedError, HarnessError
 from harness.training.loop import Progress
 from harness.trials.devices import visible_device
-from harness.trials.warden import TO_END, guarded
+from harness.trials.warden import KILL_TIMEOUT, guarded
 
-LOOK_EVERY = 0.1  # seconds between polls of the program's files
+POLL_INTERVAL = 0.1  # seconds between polls of the program's files
 LAST_LINES = 3
 MARK = "HARNESS_RUN"
 """Environment variable that identifies the processes of a run; its value is the run's folder."""
 
-Judged = nn.Module | Tensor
+Candidate = nn.Module | Tensor
 """What is scored: a generator, or restored pictures, float `[n, 3, h, w]` in [0, 1]."""
 
 
@@ -32,19 +32,21 @@ class ExternalError(HarnessError):
 
 
 @dataclass(frozen=True)
-class Followed:
-    """A program that trains, and where to find its results. A mark is an epoch or a step.
+class ProgramRun:
+    """A run of a program that trains, and where to find its results.
+
+    A mark is the number of an epoch or step, by which the program numbers results and log lines.
 
     Attributes:
-        name: its name in messages.
-        run: its folder; any change in it is a sign of life.
-        result: the path of the result at a mark.
+        name: the program's name in messages.
+        run: the run's folder; any change in it is a sign of life.
+        result: returns the path of the result at a mark.
         load: loads a result; raises HarnessError while it is partly written.
-        log: the file with its losses.
+        log: the file with the losses.
         read_line: parses the mark and the losses in a log line; None if it has none.
-        pass_by: called repeatedly with the next mark while waiting for it.
-        at_end: whether its result counts only once the program has ended.
-        silence: seconds without a sign of life after which it counts as hung.
+        on_wait: called repeatedly with the next mark while waiting for its result.
+        at_end: whether a result counts only once the program has ended.
+        silence: seconds without a sign of life after which the program counts as hung.
     """
 
     name: str
@@ -52,16 +54,16 @@ class Followed:
     cwd: Path
     run: Path
     result: Callable[[int], Path]
-    load: Callable[[Path], Judged]
+    load: Callable[[Path], Candidate]
     log: Path
     read_line: Callable[[str], tuple[int, Mapping[str, str]] | None]
     silence: float
-    pass_by: Callable[[int], None] = lambda mark: None
+    on_wait: Callable[[int], None] = lambda mark: None
     at_end: bool = False
 
     @property
     def output(self) -> Path:
-        """The file with all its output."""
+        """The file with everything the program prints."""
         return output_file(self.run)
 
 
@@ -69,14 +71,14 @@ def output_file(run: Path) -> Path:
     return run / "output.txt"
 
 
-def follow(program: Followed, scored: Mapping[int, int], device: str) -> Iterator[Progress]:
+def follow(program: ProgramRun, scored: Mapping[int, int], device: str) -> Iterator[Progress]:
     """Run a program that trains, and yield each of its results that is to be scored.
 
-    A warden process runs it, and kills it with its child processes when the iterator is closed or
-    this process ends. A checkpoint is removed once it is loaded.
+    A warden process runs it, and kills it with all its child processes when the iterator is closed
+    or this process ends. A checkpoint is removed once it has been loaded.
 
     Args:
-        scored: the trial's step at each mark that is scored, in order.
+        scored: the marks that are scored, in order, and the trial's step at each.
 
     Raises:
         ExternalError: it crashed, hung, or did not write a result.
@@ -95,13 +97,15 @@ def follow(program: Followed, scored: Mapping[int, int], device: str) -> Iterato
     ):
         after = -1
         for mark, step in scored.items():
-            judged = awaited(process, program, mark)
-            yield Progress(step, judged, losses_between(program, after, mark))
+            candidate = wait_for_result(process, program, mark)
+            yield Progress(step, candidate, losses_between(program, after, mark))
             after = mark
         wait_for_end(process, program)
 
 
-def awaited(process: "subprocess.Popen[bytes]", program: Followed, mark: int) -> Judged:
+def wait_for_result(
+    process: "subprocess.Popen[bytes]", program: ProgramRun, mark: int
+) -> Candidate:
     """Wait for the complete result at a mark.
 
     Raises:
@@ -109,21 +113,21 @@ def awaited(process: "subprocess.Popen[bytes]", program: Followed, mark: int) ->
         ExternalError: the program ended or hung without it.
     """
     file = program.result(mark)
-    # Polls are counted, not time, which also passes while this process is suspended.
+    # Count polls rather than time, which also passes while this process is suspended.
     silent, sign = 0.0, signs_of_life(program.run)
     while True:
-        # Polled before the file, so that a file written just before the end is not missed.
+        # Poll before looking for the file, so as not to miss one written just before the end.
         code = process.poll()
         if file.exists() and (code is not None or not program.at_end):
-            judged = loaded(file, program.load)
-            if judged is not None:
-                return judged
+            candidate = try_load(file, program.load)
+            if candidate is not None:
+                return candidate
             if code == 0:
-                return program.load(file)  # complete but invalid: raises the reason
+                return program.load(file)  # complete but invalid: raises an error with the reason
         if code is not None:
             how = f"ended with exit code {code}" if code else f"ended without {file.name}"
             raise ExternalError(f"{program.name} {how}: {last_lines(program.output)}")
-        program.pass_by(mark)
+        program.on_wait(mark)
         if (now := signs_of_life(program.run)) != sign:
             silent, sign = 0.0, now
         if silent > program.silence:
@@ -131,62 +135,71 @@ def awaited(process: "subprocess.Popen[bytes]", program: Followed, mark: int) ->
                 f"{program.name} hung: nothing new for {program.silence:.0f} s: "
                 f"{last_lines(program.output)}"
             )
-        time.sleep(LOOK_EVERY)
-        silent += LOOK_EVERY
+        time.sleep(POLL_INTERVAL)
+        silent += POLL_INTERVAL
 
 
-def loaded(file: Path, load: Callable[[Path], Judged]) -> Judged | None:
+def try_load(file: Path, load: Callable[[Path], Candidate]) -> Candidate | None:
     """Load a result, and remove it if it is a checkpoint; None while it is partly written.
 
     Raises:
-        DivergedError: it is complete, and its weights are not finite.
+        DivergedError: its weights are not finite.
     """
     try:
-        judged = load(file)
+        candidate = load(file)
     except DivergedError:
         raise
     except HarnessError:
         return None
     if file.is_file():
         file.unlink()
-    return judged
+    return candidate
 
 
-def wait_for_end(process: "subprocess.Popen[bytes]", program: Followed) -> None:
-    """Wait for the program to exit after its last result."""
+def wait_for_end(process: "subprocess.Popen[bytes]", program: ProgramRun) -> None:
+    """Wait for the program to exit after its last result.
+
+    Raises:
+        ExternalError: it hung, or ended with an error.
+    """
     silent = 0.0
     while (code := process.poll()) is None:
         if silent > program.silence:
             last = last_lines(program.output)
             raise ExternalError(f"{program.name} hung after its last result: {last}")
-        time.sleep(LOOK_EVERY)
-        silent += LOOK_EVERY
+        time.sleep(POLL_INTERVAL)
+        silent += POLL_INTERVAL
     if code:
         last = last_lines(program.output)
         raise ExternalError(f"{program.name} ended with exit code {code}: {last}")
 
 
 def signs_of_life(run: Path) -> tuple[tuple[str, int, int], ...]:
-    """Paths, sizes and times of all files in the run's folder, to detect changes."""
-    found = []
+    """Paths, sizes and modification times of all files in the run's folder, to detect changes."""
+    files = []
     for folder, _, names in os.walk(run):
         for name in names:
             with contextlib.suppress(FileNotFoundError):
                 stat = os.stat(file := os.path.join(folder, name))
-                found.append((file, stat.st_size, stat.st_mtime_ns))
-    return tuple(sorted(found))
+                files.append((file, stat.st_size, stat.st_mtime_ns))
+    return tuple(sorted(files))
 
 
-def losses_between(program: Followed, after: int, until: int) -> dict[str, float]:
-    """The mean of each loss over the log lines with `after` < mark <= `until`."""
+def losses_between(program: ProgramRun, after: int, until: int) -> dict[str, float]:
+    """The mean of each loss over the log lines with `after` < mark <= `until`.
+
+    Raises:
+        DivergedError: a loss is not finite.
+        ExternalError: a loss is not a number.
+    """
     log = program.log
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     values: dict[str, list[float]] = {}
     for line in text.splitlines():
-        found = program.read_line(line)
-        if found and after < found[0] <= until:
-            for name, value in found[1].items():
-                values.setdefault(name, []).append(as_number(value, line))
+        parsed = program.read_line(line)
+        if parsed and after < parsed[0] <= until:
+            for name, value in parsed[1].items():
+                values.setdefault(name, []).append(parse_loss(value, line))
     bad = {name: v for name, series in values.items() for v in series if not math.isfinite(v)}
     if bad:
         listed = ", ".join(f"{name} {value}" for name, value in bad.items())
@@ -194,7 +207,7 @@ def losses_between(program: Followed, after: int, until: int) -> dict[str, float
     return {name: sum(series) / len(series) for name, series in values.items()}
 
 
-def as_number(value: str, line: str) -> float:
+def parse_loss(value: str, line: str) -> float:
     try:
         return float(value)
     except ValueError:
@@ -210,10 +223,10 @@ def last_lines(output: Path) -> str:
 
 def end_left_over(run: Path) -> None:
     """Kill processes that an earlier trial in this folder left, if its warden was killed too."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):  # processes of other users, or already ended
             if process.environ().get(MARK) == str(run):
                 process.kill()
-                found.append(process)
-    psutil.wait_procs(found, timeout=TO_END)
+                processes.append(process)
+    psutil.wait_procs(processes, timeout=KILL_TIMEOUT)

@@ -21,7 +21,7 @@ from harness.trials.external.repository import python_of
 from reports.commands.program_template import PLACES, SETTINGS, filled, named_in
 from search_spaces.space import Space
 from search_spaces.strict_yaml import read_bounded, read_mapping
-from search_spaces.trial_params import USED, TrialParams
+from search_spaces.trial_params import USE_PERCEPTUAL, TrialParams
 
 Mark = Literal["epoch", "step"]
 MARKS: tuple[Mark, ...] = get_args(Mark)
@@ -40,13 +40,13 @@ class ProgramFile(Frozen):
 
 
 def read_program(file: Path, silence: float) -> Program:
-    """Read a program's YAML file. If its command starts with `python`, `python_of` selects which.
+    """Read a program's YAML file. A command's leading `python` is replaced as by `python_of`.
 
     Args:
         silence: seconds without a sign of life after which the program counts as hung.
 
     Raises:
-        UserInputError: the file is invalid; names the key.
+        UserInputError: the file is invalid; the message names the key.
     """
     try:
         content = read_mapping(read_bounded(file), str(file))
@@ -69,7 +69,7 @@ def read_program(file: Path, silence: float) -> Program:
         words[0] = python_of(folder)
     if not folder.is_dir() or not (shutil.which(words[0]) or (folder / words[0]).is_file()):
         raise UserInputError(
-            f"{file}: {words[0]} cannot be started in {folder}: mend command or folder there."
+            f"{file}: {words[0]} cannot be started in {folder}: fix command or folder there."
         )
     return Program(
         file=file.absolute(),
@@ -82,7 +82,7 @@ def read_program(file: Path, silence: float) -> Program:
 
 
 def mark_of(described: ProgramFile) -> Mark | None:
-    """The unit of the results; None: there is a single one, at the program's end."""
+    """The unit by which results are numbered; None: there is only one, at the program's end."""
     if (described.checkpoint is None) == (described.restored is None):
         raise ValueError("name either checkpoint or restored, which is what trials are scored by")
     named = set(named_in(described.checkpoint or described.restored or ""))
@@ -104,10 +104,10 @@ def check_names(described: ProgramFile, mark: str | None) -> None:
     inputs = ["inputs"] if described.restored else []
     for name in ("pairs", "out", *length, *inputs):
         if name not in named:
-            raise ValueError(f"command does not name {{{name}}}, which the program must be told")
+            raise ValueError(f"command does not name {{{name}}}, which the program needs")
     for path in filter(None, (described.checkpoint, described.restored, described.log)):
         if Path(path).is_absolute() or ".." in Path(path).parts:
-            raise ValueError(f"{path} must be a path inside {{out}}, for each trial has its own")
+            raise ValueError(f"{path} must be a path inside {{out}}, since each trial has its own")
 
 
 def check_losses(pattern: str | None, mark: str | None) -> None:
@@ -117,7 +117,7 @@ def check_losses(pattern: str | None, mark: str | None) -> None:
     try:
         groups = set(re.compile(pattern).groupindex)
     except re.error as error:
-        raise ValueError(f"losses is no regular expression ({error})") from error
+        raise ValueError(f"losses is not a regular expression ({error})") from error
     if mark is not None and mark not in groups:
         raise ValueError(f"losses has no group (?P<{mark}>...), which says where a line belongs")
     if not groups - set(MARKS):
@@ -132,7 +132,7 @@ def check_program(program: Program, space: Space, from_scratch: bool, init_from:
     """
     named = named_in(" ".join(program.command))
     for name in space.parameters:
-        if name not in (*space.fixed, *named, USED):
+        if name not in (*space.fixed, *named, USE_PERCEPTUAL):
             raise UserInputError(
                 f"The search varies {name}, and the command in {program.file} does not name "
                 f"{{{name}}}: add it there, or keep it at one value with --set {name}=VALUE."
@@ -153,22 +153,26 @@ def program_command(
     program: Program,
     params: TrialParams,
     train: TrainSettings,
-    places: Mapping[str, Any],
+    values: Mapping[str, Any],
 ) -> list[str]:
-    """The command of one trial. `places`: values of all placeholders but settings and `epochs`."""
-    epochs = math.ceil(train.steps / math.ceil(places["n_train"] / train.batch_size))
+    """The command of one trial.
+
+    Args:
+        values: of all placeholders but the settings and `epochs`.
+    """
+    epochs = math.ceil(train.steps / math.ceil(values["n_train"] / train.batch_size))
     return filled(
-        program.command, {**train.model_dump(), **params.model_dump(), **places, "epochs": epochs}
+        program.command, {**train.model_dump(), **params.model_dump(), **values, "epochs": epochs}
     )
 
 
-def parsed_line(
+def parse_line(
     line: str, pattern: str | None, mark: str | None
 ) -> tuple[int, dict[str, str]] | None:
-    """Parse the mark (0 if there is none) and the losses in a log line; None if it has none."""
-    found = re.search(pattern, line) if pattern else None
-    if found is None:
+    """Parse the mark (0 if `mark` is None) and the losses in a log line; None if it has none."""
+    match = re.search(pattern, line) if pattern else None
+    if match is None:
         return None
-    groups = {name: value for name, value in found.groupdict().items() if value is not None}
+    groups = {name: value for name, value in match.groupdict().items() if value is not None}
     losses = {name: value for name, value in groups.items() if name not in MARKS}
     return (int(groups[mark]) if mark else 0), losses

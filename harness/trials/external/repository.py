@@ -1,4 +1,4 @@
-"""A user's copy of pytorch-CycleGAN-and-pix2pix: its capabilities, and its command line."""
+"""A user's copy of pytorch-CycleGAN-and-pix2pix: the options it supports, and its command line."""
 
 import re
 import subprocess
@@ -15,9 +15,9 @@ HELP_TIMEOUT = 300
 
 
 def read_repository(folder: Path, silence: float) -> Repository:
-    """Inspect a copy of pix2pix: its --help, and the options that its models add.
+    """Inspect a copy of pix2pix: run its --help, and find the options that its models add.
 
-    It runs with the Python of its own `.venv` if it has one, else with this one.
+    It runs with the Python of its own `.venv` if it has one, else with the current one.
 
     Args:
         silence: seconds without a sign of life after which it counts as hung.
@@ -33,7 +33,7 @@ def read_repository(folder: Path, silence: float) -> Repository:
     folder = folder.resolve()
     python = python_of(folder)
     try:
-        answer = subprocess.run(
+        completed = subprocess.run(
             [python, "train.py", "--help"],
             cwd=folder,
             capture_output=True,
@@ -43,36 +43,36 @@ def read_repository(folder: Path, silence: float) -> Repository:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UserInputError(
-            f"{folder}/train.py --help does not answer ({type(error).__name__}): see that it runs "
-            "by hand."
+            f"{folder}/train.py --help does not answer ({type(error).__name__}): check that it "
+            "runs by hand."
         ) from error
-    if answer.returncode:
-        last = (answer.stderr.strip() or "no word").splitlines()[-1]
+    if completed.returncode:
+        last = (completed.stderr.strip() or "no message").splitlines()[-1]
         raise UserInputError(
-            f"{folder}/train.py --help ends with an error ({last}): mend that, or put an "
+            f"{folder}/train.py --help ends with an error ({last}): fix that, or put an "
             f"environment that it runs in at {folder}/.venv."
         )
-    found = set(re.findall(r"--(\w+)", answer.stdout))
+    options = set(re.findall(r"--(\w+)", completed.stdout))
     # --help does not list the options that models add.
     files = sorted((folder / "models").glob("*.py"))
     for file in files:
         text = file.read_text(encoding="utf-8", errors="replace")
-        found |= set(re.findall(r"""['"]--(\w+)['"]""", text))
+        options |= set(re.findall(r"""['"]--(\w+)['"]""", text))
     ending = "_model.py"
     models = [file.name.removesuffix(ending) for file in files if file.name.endswith(ending)]
     return Repository(
         folder=folder,
         python=python,
-        options=tuple(sorted(found)),
+        options=tuple(sorted(options)),
         models=tuple(models),
         silence=silence,
     )
 
 
 def python_of(folder: Path) -> str:
-    """The Python interpreter for `folder`: of its own `.venv` if it has one, else this one."""
-    own = folder / ".venv" / "bin" / "python"
-    return str(own) if own.exists() else sys.executable
+    """The Python interpreter for `folder`: that of its `.venv` if it has one, else this one."""
+    venv_python = folder / ".venv" / "bin" / "python"
+    return str(venv_python) if venv_python.exists() else sys.executable
 
 
 def check_options(repository: Repository, params: TrialParams, train: TrainSettings) -> None:
@@ -115,7 +115,7 @@ def trial_command(
         "save_epoch_freq": "1",
         "checkpoints_dir": str(run.parent),
     }
-    # Optional, if the copy has them: no HTML page, no worker processes, few log lines.
+    # For no HTML page, no worker processes and few log lines, if the copy has these options.
     optional: Switches = {
         "no_html": None,
         "num_threads": "0",

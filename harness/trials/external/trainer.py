@@ -4,20 +4,20 @@ from harness.config.settings import External, Program, SearchConfig, TrainSettin
 from harness.errors import UserInputError
 from harness.trials.external.program import check_program, read_program
 from harness.trials.external.repository import check_options, read_repository
-from search_spaces.generators import MOVING, kind_of, of_kind
+from search_spaces.generators import MOVING, generator_of_kind, kind_of
 from search_spaces.recipes import load_recipes
 from search_spaces.space import Space
 
-# Seconds without output after which a program counts as hung, unless --trial-timeout is given: then
-# half of that.
+# Seconds without a sign of life after which a program counts as hung; if --trial-timeout is given,
+# half of that is used instead.
 SILENCE = 600.0
 
 
 def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> External | None:
-    """The external trainer; None for the built-in one.
+    """Inspect and validate the external trainer; None for the built-in one.
 
     Raises:
-        UserInputError: it does not run, or does not support the space.
+        UserInputError: it cannot be run, or does not support the space.
     """
     if (config.trainer == "external") != (config.repo is not None):
         raise UserInputError(
@@ -30,8 +30,8 @@ def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> 
     if config.repo.suffix in (".yaml", ".yml"):
         if train.netG in MOVING:
             raise UserInputError(
-                f"netG {train.netG} moves pixels, which a program that a YAML describes cannot be "
-                "told to do: choose another netG, or name a copy of pix2pix with --repo DIR."
+                f"netG {train.netG} moves pixels, which a program described by a YAML file "
+                "cannot do: choose another netG, or name a copy of pix2pix with --repo DIR."
             )
         program = read_program(config.repo, silence)
         check_program(program, space, config.from_scratch, bool(config.init_from))
@@ -41,8 +41,8 @@ def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> 
     sample = next(iter(load_recipes().values()))
     sample = sample.model_copy(update={"lambda_perceptual": 1.0 if perceptual else 0.0})
     for kind in space.kinds or (kind_of(train.netG),):
-        netG = of_kind(train.netG, kind)
-        check_options(repository, sample, train.but({"netG": netG}))
+        netG = generator_of_kind(train.netG, kind)
+        check_options(repository, sample, train.updated({"netG": netG}))
     return repository
 
 

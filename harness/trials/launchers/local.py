@@ -1,7 +1,7 @@
 """Workers as processes of this machine.
 
-On Linux they are forked from a server that has imported the libraries already: that takes seconds,
-and happens once, while the search is planned. On other systems the libraries do not survive a
+On Linux they are forked from a server that has imported the libraries already: this takes seconds
+and is done once, while the search is planned. On other systems the libraries do not survive a
 fork, so each worker imports them itself.
 """
 
@@ -30,16 +30,16 @@ LONGEST_TMPDIR = 107 - 32
 
 
 def import_for_workers() -> None:
-    """Start to import the workers' libraries in the fork server; returns at once."""
+    """Start importing the workers' libraries in the fork server; returns immediately."""
     if FORKED:
         multiprocessing.set_forkserver_preload(["harness.trials.launchers.preload"])
         start_server()
 
 
 def start_server() -> None:
-    """Start the fork server unless it runs; it ends with the thread that starts it."""
+    """Start the fork server unless it is running; it ends when the thread that starts it ends."""
     shorten_socket_paths()
-    # Before Python 3.12.8 the server imports from the folder that it is started in.
+    # Before Python 3.12.8, the server imports modules from the folder that it is started in.
     with contextlib.chdir(Path(__file__).parents[3]), blocked_in_children():
         forkserver.ensure_running()
 
@@ -50,7 +50,7 @@ def shorten_socket_paths() -> None:
         return
     chosen, tempfile.tempdir = tempfile.tempdir, "/tmp"
     try:
-        util.get_temp_dir()  # created here; multiprocessing uses it from now on
+        util.get_temp_dir()  # creates the folder in /tmp, which multiprocessing then keeps using
     except OSError as error:
         raise UserInputError(
             f"The path of TMPDIR, {chosen}, is too long for sockets, and /tmp cannot be written: "
@@ -85,7 +85,7 @@ class LocalLauncher:
             start_server()
 
     def start(self, number: int) -> None:
-        """Start worker `number`; the devices take turns. Its first message is `Ready`."""
+        """Start worker `number`; devices are assigned in turn. Its first message is `Ready`."""
         device = self.devices[number % len(self.devices)]
         plan = self.plan.model_copy(update={"device": device})
         ours, theirs = self.context.Pipe()
@@ -96,7 +96,7 @@ class LocalLauncher:
         )
         with blocked_in_children():
             process.start()
-        theirs.close()  # so that our end reads end-of-file when the worker dies
+        theirs.close()  # otherwise our end would not read end-of-file when the worker dies
         self.workers[number] = Worker(number, process, ours)
 
     def send(self, number: int, order: Order) -> None:
@@ -111,9 +111,9 @@ class LocalLauncher:
 
         A dead worker is reaped here, after all its messages have been read.
         """
-        of_pipe: dict[Any, Worker] = {worker.pipe: worker for worker in self.workers.values()}
+        by_pipe: dict[Any, Worker] = {worker.pipe: worker for worker in self.workers.values()}
         messages: list[tuple[int, Message | Died]] = []
-        ready = {of_pipe[pipe].number for pipe in connection.wait(list(of_pipe), timeout)}
+        ready = {by_pipe[pipe].number for pipe in connection.wait(list(by_pipe), timeout)}
         for number in sorted(ready):
             try:
                 messages.append((number, self.workers[number].pipe.recv()))

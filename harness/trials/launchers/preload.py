@@ -1,4 +1,4 @@
-"""Imports of the workers, done once by the fork server that they are forked from.
+"""The imports that workers need, done once by the fork server from which they are forked.
 
 The fork server runs no other code of this project, because CUDA and torch's threads do not survive
 a fork once they have started. (OpenBLAS's threads do: it handles forks itself.)
@@ -11,13 +11,14 @@ from harness.trials.worker import die_with_parent, limit_spinning
 
 die_with_parent()
 limit_spinning()
-# Imports create many objects and no garbage: the collector would take a quarter of the time.
+# Imports create many objects and no garbage; collecting would take a quarter of their time.
 gc.disable()
-# If an import fails, the worker that needs the package reports it.
+# If an import fails, the worker that repeats it reports the error.
 with contextlib.suppress(Exception):
     import lpips  # noqa: F401  # with torchvision, half of the import time
 
     import harness.trials.trial  # noqa: F401
-# Imported objects live as long as the process: workers' collectors need not scan or copy them.
+# Imported objects live as long as the process: workers' collectors need not scan them, which would
+# also copy their memory pages.
 gc.freeze()
 gc.enable()

@@ -18,7 +18,7 @@ from typing import Any
 
 from harness.config.settings import TrialPlan
 from harness.errors import UserInputError
-from harness.paths import StudyPaths, write_whole
+from harness.paths import StudyPaths, write_atomically
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Answer, TrialResult
 from harness.trials.worker import Message, Order, RunnerFactory, run_orders
@@ -28,7 +28,7 @@ Files = Mapping[str, bytes]
 """Contents by path, relative to the study's folder."""
 
 DATASET = "dataset.pt"
-SHUTDOWN_SECONDS = 3.0  # for an actor to remove its folder before it is killed
+SHUTDOWN_SECONDS = 3.0  # time for an actor to remove its folder before it is killed
 
 
 def connect(address: str | None) -> None:
@@ -40,9 +40,9 @@ def connect(address: str | None) -> None:
     ray = load()
     if ray.is_initialized():
         return
-    own = {"include_dashboard": False} if address is None else {}
+    options = {"include_dashboard": False} if address is None else {}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="error", **own)
+        ray.init(address=address or "local", log_to_driver=False, logging_level="error", **options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise UserInputError(
             f"No Ray cluster answers at --address {address} ({type(error).__name__}): start one "
@@ -75,20 +75,20 @@ class QueuePipe:
     def __init__(self) -> None:
         self.orders: queue.Queue[Order] = queue.Queue()
         self.messages: queue.Queue[Message] = queue.Queue()
-        self.early: dict[int, Order] = {}
-        self.queued = 0
-        self.queueing = threading.Lock()
+        self.waiting: dict[int, Order] = {}
+        self.next_position = 0
+        self.lock = threading.Lock()
 
     def put(self, position: int, order: Order) -> None:
-        """Queue orders by their position among those sent, from 0.
+        """Queue an order by its position among all orders sent, from 0.
 
-        Calls of an actor with several threads may overtake each other.
+        Calls to an actor with several threads may arrive out of order.
         """
-        with self.queueing:
-            self.early[position] = order
-            while self.queued in self.early:
-                self.orders.put(self.early.pop(self.queued))
-                self.queued += 1
+        with self.lock:
+            self.waiting[position] = order
+            while self.next_position in self.waiting:
+                self.orders.put(self.waiting.pop(self.next_position))
+                self.next_position += 1
 
     def send(self, message: Message, /) -> None:
         self.messages.put(message)
@@ -100,14 +100,14 @@ class QueuePipe:
 class RayWorker:
     """A worker in an actor: one thread runs orders, Ray's threads pass orders and messages."""
 
-    def __init__(self, factory: RunnerFactory, plan: TrialPlan, *shared: bytes) -> None:
+    def __init__(self, factory: RunnerFactory, plan: TrialPlan, *contents: bytes) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="harness-"))
-        dataset, *init_from = shared
+        dataset, *init_from = contents
         files = [self.folder / f"init_{number}.pth" for number in range(len(init_from))]
         for file, content in zip(files, init_from, strict=True):
             file.write_bytes(content)
         (self.folder / DATASET).write_bytes(dataset)
-        own = plan.model_copy(
+        local_plan = plan.model_copy(
             update={
                 "folder": self.folder,
                 "dataset": self.folder / DATASET,
@@ -115,7 +115,7 @@ class RayWorker:
             }
         )
         self.pipe = QueuePipe()
-        threading.Thread(target=self.run, args=(factory, own), daemon=True).start()
+        threading.Thread(target=self.run, args=(factory, local_plan), daemon=True).start()
 
     def run(self, factory: RunnerFactory, plan: TrialPlan) -> None:
         """Run orders; an exception that would end a worker process ends the actor's process."""
@@ -140,8 +140,8 @@ class RayWorker:
         return message, {}
 
     def shut_down(self) -> None:
-        """Leave no files on this node. The driver kills the actor then, even during a trial: of an
-        actor that ends by itself, Ray prints a warning to the standard output."""
+        """Leave no files on this node. Afterwards the driver kills the actor, even during a trial:
+        if an actor ends by itself, Ray prints a warning to standard output."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def with_checkpoint(self, result: TrialResult) -> tuple[TrialResult, Files]:
@@ -164,21 +164,21 @@ def pack(folder: Path, files: Iterable[Path]) -> Files:
 
 def unpack(folder: Path, files: Files) -> None:
     for name, content in files.items():
-        write_whole(folder / name, content)
+        write_atomically(folder / name, content)
 
 
 class RayLauncher:
     """The `Launcher` of a cluster: starts and ends actors and exchanges messages with them.
 
     Args:
-        gpus: GPUs of each worker; may be a fraction.
+        gpus: GPUs per worker; may be a fraction.
     """
 
     def __init__(self, factory: RunnerFactory, plan: TrialPlan, gpus: float) -> None:
         self.ray = ray = load()
         self.factory = factory
         self.plan = plan
-        # Two threads: one receives, one sends. Ray restarts no actor, because the driver does.
+        # Two threads: one receives, one sends. Ray must not restart actors, since the driver does.
         self.actor = ray.remote(RayWorker).options(
             num_cpus=plan.threads, num_gpus=gpus, max_concurrency=2, max_restarts=0
         )
@@ -247,17 +247,17 @@ class RayLauncher:
         return message
 
     def save_warm_start(self, files: Files) -> None:
-        """Store it for other workers, and in the study's folder by an atomic rename."""
+        """Store it for other workers and, by an atomic rename, in the study's folder."""
         if not files:
             return
         self.store_warm_start(files)
         folder = StudyPaths(self.plan.folder).warm_start.folder
-        aside = folder.with_name(f".{folder.name}.tmp")
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
+        temporary = folder.with_name(f".{folder.name}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
         for name, content in files.items():
-            (aside / Path(name).name).write_bytes(content)
-        aside.rename(folder)
+            (temporary / Path(name).name).write_bytes(content)
+        temporary.rename(folder)
 
     def kill(self, number: int) -> None:
         self.end([number])

@@ -13,7 +13,7 @@ import pytest
 from driving import make_plan
 
 from harness.__main__ import main as start
-from harness.config.options import pins, seconds
+from harness.config.options import parse_duration, parse_pins
 from harness.errors import HarnessError, SearchFailedError, UserInputError
 from harness.study import study as record
 from harness.study.database import open_storage, sqlite_url
@@ -75,10 +75,10 @@ def test_help_of_each_command_has_an_example(in_process: InProcess) -> None:
         (["--pruner", "shears"], "--pruner shears cannot be used"),
         (["--register-model", "a/b"], "--register-model a/b cannot be used: a model's name holds"),
         (["--enqueue", "missing.yaml"], "missing.yaml cannot be read"),
-        (["--timeout", "soon"], "--timeout soon cannot be used: it is no duration"),
+        (["--timeout", "soon"], "--timeout soon cannot be used: it is not a duration"),
         (["--set", "lr"], "--set lr has no value"),
         (["--set", "=1"], "--set =1 has no name"),
-        (["--set", "momentum=1"], "momentum is no setting"),
+        (["--set", "momentum=1"], "momentum is not a setting"),
         (["--space", "missing.yaml"], "missing.yaml"),
         (["--objective", "ssim"], "--objective ssim is neither"),
         (["--objective", "missing:make"], "missing cannot be imported"),
@@ -336,7 +336,7 @@ def test_any_command_shows_its_traceback_where_asked(
     ("text", "value"), [("90m", 5400), ("8h", 28800), ("45", 45), ("1.5 h", 5400), ("2d", 172800)]
 )
 def test_durations(text: str, value: float) -> None:
-    assert seconds(text) == value
+    assert parse_duration(text) == value
 
 
 def test_too_few_repeats_are_called_so(in_process: InProcess) -> None:
@@ -347,12 +347,12 @@ def test_too_few_repeats_are_called_so(in_process: InProcess) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "h", "-5m", "10 parsecs"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no duration"):
-        seconds(text)
+    with pytest.raises(ValueError, match="not a duration"):
+        parse_duration(text)
 
 
 def test_pins_keep_what_follows_the_first_equals_sign() -> None:
-    assert pins(["lr=0.0001", "gan_mode=a=b"]) == {"lr": "0.0001", "gan_mode": "a=b"}
+    assert parse_pins(["lr=0.0001", "gan_mode=a=b"]) == {"lr": "0.0001", "gan_mode": "a=b"}
 
 
 @pytest.mark.parametrize("file", [None, "target.yaml"])

@@ -293,5 +293,5 @@ def test_spaces_are_listed_and_a_copy_reads_back(run: Run, tmp_path: Path) -> No
 def test_a_bad_space_is_named(run: Run, tmp_path: Path) -> None:
     bad = tmp_path / "mine.yaml"
     bad.write_text("params: {lrate: 1}", encoding="utf-8")
-    assert "lrate is no setting" in refused(run("spaces", bad))
+    assert "lrate is not a setting" in refused(run("spaces", bad))
     assert "neither a file" in refused(run("spaces", "defualt"))

@@ -12,7 +12,7 @@ from pydantic import Field
 from harness.cli.app import app
 from harness.cli.options import Command, Deferred, command_of, described_with_limits
 from harness.config.models import Options
-from harness.config.options import Option, words_of
+from harness.config.options import Option, command_words
 from harness.config.settings import SearchConfig
 from harness.config.train_config import TrainConfig
 from harness.errors import UserInputError
@@ -199,7 +199,7 @@ def test_settings_as_words_give_the_same_settings(tmp_path: Path) -> None:
         timeout="90m",
         study="faces",
     )
-    words = words_of(given, leave_out=("budget", "run_dir"))
+    words = command_words(given, leave_out=("budget", "run_dir"))
     assert words[:2] == ["--data", str(tmp_path / "my pairs")]
     assert "--skip-bad" not in words
     read: list[SearchConfig] = []
@@ -208,4 +208,4 @@ def test_settings_as_words_give_the_same_settings(tmp_path: Path) -> None:
     one([*words, "--budget", "7"], standalone_mode=False)
     files = tuple(file.absolute() for file in given.init_from)
     assert read == [given.model_copy(update={"init_from": files})]
-    assert words_of(SearchConfig()) == []
+    assert command_words(SearchConfig()) == []

@@ -29,7 +29,7 @@ def once(find: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     return found
 
 
-MOVING = once(objectives.masks.moving)
+MOVING = once(objectives.masks.moved_region)
 DISPLACEMENT = once(harness.data.check.facts.estimated_displacement)
 
 
@@ -41,7 +41,7 @@ def quicker() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(harness.data.files.processes, "available_cores", lambda: 1)
-        patch.setattr(objectives.masks, "moving", MOVING)
+        patch.setattr(objectives.masks, "moved_region", MOVING)
         patch.setattr(harness.data.check.facts, "estimated_displacement", DISPLACEMENT)
         yield
 

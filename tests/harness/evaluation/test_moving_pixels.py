@@ -22,7 +22,7 @@ from search_spaces.space import load_space
 from tests.harness.trials.test_trial import PARAMS, TRAIN, ignore, make_trials, pairs
 from tests.synthetic_studies import make_study
 
-MOVING = TRAIN.but({"netG": "warp_unet_128", "ngf": 4})
+MOVING = TRAIN.updated({"netG": "warp_unet_128", "ngf": 4})
 
 
 def test_a_trial_of_it_from_the_shared_warm_start(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_trial_of_it_from_the_shared_warm_start(tmp_path: Path) -> None:
 
 def test_trained_alone_on_one_pair_it_undoes_the_warp(tmp_path: Path) -> None:
     """Far above the input unchanged, which repainting does not reach in as many steps."""
-    train = MOVING.but({"ngf": 4, "steps": 60, "rungs": (60,), "ema_decay": 0.9, "flip": False})
+    train = MOVING.updated({"ngf": 4, "steps": 60, "rungs": (60,), "ema_decay": 0.9, "flip": False})
     file = tmp_path / "pairs.pt"
     one = pairs(1, 0)
     save_dataset(Dataset(one, one, pairs(0, 0), "digest"), file)

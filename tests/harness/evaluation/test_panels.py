@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from harness.evaluation.panels import crop_png, panel_png, telling_square
+from harness.evaluation.panels import crop_png, most_changed_square, panel_png
 from objectives.score import Reference
 from reports.page.panel_crops import GAP, HEADING, rows_of
 
@@ -69,7 +69,7 @@ def reference_of(masks: torch.Tensor, inputs: torch.Tensor | None = None) -> Ref
 
 
 def cropped(reference: Reference, restored: torch.Tensor) -> np.ndarray:
-    content = crop_png(telling_square(reference), restored)
+    content = crop_png(most_changed_square(reference), restored)
     with Image.open(io.BytesIO(content), formats=("PNG",)) as crop:
         return np.asarray(crop)
 
@@ -81,7 +81,7 @@ def test_a_crop_is_the_part_of_the_first_scored_region_that_was_changed_most() -
     inputs[1, :, 150:250, 160:260] = 0.5
     inputs[1, :, :, :80] = 1.0  # changed more, but not in the scored region
     reference, restored = reference_of(masks, inputs), drawn(3, 360)
-    number, top, left, side = telling_square(reference)
+    number, top, left, side = most_changed_square(reference)
     assert (number, side) == (1, 112)  # three eighths of the picture
     assert top <= 150 < 250 <= top + side
     assert left <= 160 < 260 <= left + side

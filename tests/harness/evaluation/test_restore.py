@@ -15,15 +15,15 @@ from torch import Tensor
 from harness.data.files.photograph import Photograph
 from harness.data.files.picture_reading import read_picture
 from harness.errors import UserInputError
-from harness.evaluation.padding import mirrored, padded
+from harness.evaluation.padding import mirror_indices, run_padded
 from harness.evaluation.restore import (
-    in_tiles,
+    fade_weights,
     load_generator,
-    ramp,
     restore_pictures,
-    starts,
+    run_in_tiles,
+    tile_starts,
 )
-from harness.training.checkpoint_networks import Shape, shape_of
+from harness.training.checkpoint_networks import Architecture, architecture_of
 from harness.training.networks import build_discriminator, build_generator, restoring
 from tests.golden.pix2pix_case import RESTORERS, SETTINGS, batch, case_weights, named, restorer
 
@@ -79,9 +79,9 @@ CASES = [
 def test_the_architecture_is_read_off_the_checkpoint(case: dict[str, Any], tmp_path: Path) -> None:
     net = build_generator(SETTINGS.model_copy(update=case), seed=0)
     unet = case["netG"].startswith("unet")
-    found = shape_of(dict(net.state_dict()), tmp_path)
+    found = architecture_of(dict(net.state_dict()), tmp_path)
     # A U-Net's dropout leaves no trace, and matters not.
-    assert found == Shape(**{**case, "dropout": False if unet else case["dropout"]})
+    assert found == Architecture(**{**case, "dropout": False if unet else case["dropout"]})
 
 
 def test_subfolders_keep_their_pictures_apart_and_other_files_are_named(tmp_path: Path) -> None:
@@ -203,13 +203,13 @@ def unchanged(picture: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("side", [1, 2, 3, 5, 99, 128, 129])
 def test_mirroring_keeps_the_picture_in_its_middle(side: int) -> None:
-    before, places = mirrored(side, 128)
+    before, places = mirror_indices(side, 128)
     assert len(places) % 128 == 0
     assert places[before : before + side].tolist() == list(range(side))
     assert places.min() >= 0
     assert places.max() < side
     picture = torch.rand(1, 3, side, 40)
-    assert torch.equal(padded(picture, 128, unchanged), picture)
+    assert torch.equal(run_padded(picture, 128, unchanged), picture)
 
 
 def test_tiles_cover_the_picture_and_give_it_back() -> None:
@@ -220,15 +220,15 @@ def test_tiles_cover_the_picture_and_give_it_back() -> None:
         seen.append(tuple(tile.shape[-2:]))
         return tile
 
-    assert torch.allclose(in_tiles(picture, look, 32, 8), picture, atol=1e-6)
-    assert len(seen) == len(starts(70, 32, 8)) * len(starts(53, 32, 8))
+    assert torch.allclose(run_in_tiles(picture, look, 32, 8), picture, atol=1e-6)
+    assert len(seen) == len(tile_starts(70, 32, 8)) * len(tile_starts(53, 32, 8))
     assert {side for sides in seen for side in sides} <= set(range(24, 33))
 
 
 def test_where_tiles_disagree_there_is_no_seam() -> None:
     """Each tile one grey of its own: the steps between neighbours are those of a gentle ramp."""
     greys = iter(torch.linspace(0, 1, 9))
-    whole = in_tiles(
+    whole = run_in_tiles(
         torch.zeros(1, 3, 160, 160), lambda tile: torch.full_like(tile, float(next(greys))), 64, 16
     )
     steepest = max(float(whole.diff(dim=axis).abs().max()) for axis in (2, 3))
@@ -242,16 +242,16 @@ def test_tiles_of_a_local_network_equal_the_whole() -> None:
     net = build_generator(SETTINGS.model_copy(update=update), 0)
     picture = torch.rand(1, 3, 640, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with restoring(net) as run:
-        whole, tiled = run(picture), in_tiles(picture, run, 448, 256)
+        whole, tiled = run(picture), run_in_tiles(picture, run, 448, 256)
     assert 0.01 < float(whole.std()) < 0.9
     assert float((whole - tiled).abs().max()) < 1e-4
 
 
 def test_ramps_of_neighbours_add_up_to_one() -> None:
-    left, right = ramp(slice(0, 32), 56, 8), ramp(slice(24, 56), 56, 8)
+    left, right = fade_weights(slice(0, 32), 56, 8), fade_weights(slice(24, 56), 56, 8)
     assert torch.allclose(left[24:] + right[:8], torch.ones(8))
     assert right[:2].tolist() == [0, 0]
-    assert torch.equal(ramp(slice(0, 20), 20, 8), torch.ones(20))
+    assert torch.equal(fade_weights(slice(0, 20), 20, 8), torch.ones(20))
 
 
 @pytest.mark.parametrize("netG", ["unet_128", "warp_unet_128"])
@@ -319,7 +319,7 @@ class TestRefusals:
         checkpoint = write_checkpoint(tmp_path / "net.pth")
         picture = write_picture(tmp_path / "p.png", 64, 64)
         out = tmp_path / "out"
-        with pytest.raises(UserInputError, match="moves no pixels, so that --save-field has not"):
+        with pytest.raises(UserInputError, match="does not move pixels, so --save-field has not"):
             list(restore_pictures(checkpoint, [picture], out, "cpu", save_field=True))
         assert not out.exists()
 
@@ -351,7 +351,7 @@ class TestRefusals:
         checkpoint = write_checkpoint(tmp_path / "net.pth")
         file = write_picture(tmp_path / "p.png", 64, 64)
         before = file.read_bytes()
-        with pytest.raises(UserInputError, match="written over"):
+        with pytest.raises(UserInputError, match="overwritten"):
             list(restore_pictures(checkpoint, [file], tmp_path, "cpu"))
         assert file.read_bytes() == before
         with pytest.raises(UserInputError, match=r"new\.png looks like a picture, but --out is"):

@@ -14,9 +14,9 @@ from torch import Tensor, device
 from harness.data.files.photograph import Photograph
 from harness.data.files.picture_reading import Picture
 from harness.data.synthesis.liquify import Stroke, displacement, inverse_displacement, resample
-from harness.evaluation.restore_by_field import CUBIC_REACH, find_maps, move_pixels, touched
+from harness.evaluation.restore_by_field import CUBIC_REACH, changed_bounds, find_maps, move_pixels
 from harness.training.networks import WarpUnet
-from harness.training.warping import without_tremor
+from harness.training.warping import suppress_short
 
 HEIGHT, WIDTH = 160, 128
 STROKE = Stroke((64.0, 90.0), (40.0, 40.0), push=(5.0, -2.0))
@@ -33,7 +33,7 @@ def scaled(stroke: Stroke, times: float) -> Stroke:
 def field_of(stroke: Stroke) -> Tensor:
     """The maps of a generator that undoes a stroke on a picture of 128 x 160."""
     field = torch.from_numpy(inverse_displacement([stroke], HEIGHT, WIDTH)).float()
-    still = without_tremor(field[None], 0.01)
+    still = suppress_short(field[None], 0.01)
     return torch.cat([still, torch.zeros(1, 3, HEIGHT, WIDTH)], 1)
 
 
@@ -172,13 +172,13 @@ def test_values_stay_within_the_bits_that_pictures_use() -> None:
 
 def test_only_what_the_maps_touch_is_looked_at() -> None:
     maps = torch.zeros(1, 5, 40, 30)
-    assert touched(maps, 400, 300) == (slice(0, 0), slice(0, 0))
+    assert changed_bounds(maps, 400, 300) == (slice(0, 0), slice(0, 0))
     maps[0, 4, 10:12, 20] = 1
-    rows, columns = touched(maps, 400, 300)
+    rows, columns = changed_bounds(maps, 400, 300)
     assert (rows.start, rows.stop) == (10 * (10 - CUBIC_REACH), 10 * (12 + CUBIC_REACH) + 1)
     assert (columns.start, columns.stop) == (10 * (20 - CUBIC_REACH), 10 * (21 + CUBIC_REACH) + 1)
     maps[0, 0, 0, 0] = maps[0, 0, -1, -1] = 1
-    assert touched(maps, 400, 300) == (slice(0, 400), slice(0, 300))
+    assert changed_bounds(maps, 400, 300) == (slice(0, 400), slice(0, 300))
 
 
 class Knowing(WarpUnet):

@@ -47,11 +47,11 @@ def test_the_best_score_is_the_lowest_when_minimising() -> None:
     history = History(-1)
     led = []
     for score in (0.5, 0.3, 0.4, 0.35):
-        led.append(history.leads(score))
+        led.append(history.is_best(score))
         history.rows.append({"score": score})
     assert led == [True, True, False, False]
     assert history.best == {"score": 0.3}
-    assert history.since_best() == 2
+    assert history.scores_since_best() == 2
 
 
 def test_history_as_csv() -> None:

@@ -103,7 +103,7 @@ def test_the_required_weights_are_those_of_the_objective_s_network(
     tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
-    monkeypatch.setattr("objectives.weights.downloaded", lambda arch: False)
+    monkeypatch.setattr("objectives.weights.try_download", lambda arch: False)
     write_best(tmp_path / "best.yaml", params={"lambda_perceptual": 0})
     config = make_config(tmp_path, pairs, objective="boundary_sharpness_vgg", weights="pretrained")
     with pytest.raises(UserInputError, match=r"vgg16-397923af\.pth are missing") as refused:

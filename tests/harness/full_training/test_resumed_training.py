@@ -13,9 +13,9 @@ import torch
 from harness.errors import HarnessError, UserInputError
 from harness.full_training.train import last_lines, train_fully
 from harness.full_training.view import (
-    Checked,
     EpochEnded,
     Event,
+    Scored,
     StageBegan,
 )
 from tests.harness.full_training.helpers import (
@@ -84,7 +84,7 @@ def test_a_finished_training_is_not_changed(
     before = (folder / "latest_net_G.pth").stat().st_mtime_ns
     view = RecordingView()
     assert train_fully(make_config(folder.parent, pairs), view).ended == "finished"
-    assert not view.of(Checked)
+    assert not view.of(Scored)
     assert (folder / "latest_net_G.pth").stat().st_mtime_ns == before
 
 

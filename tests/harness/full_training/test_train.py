@@ -19,10 +19,10 @@ from harness.errors import HarnessError, UserInputError
 from harness.full_training.stage import StageRun
 from harness.full_training.train import run_stages, train_fully
 from harness.full_training.view import (
-    Checked,
     EpochEnded,
     PlainTrainingView,
     Remark,
+    Scored,
     StageBegan,
 )
 from harness.paths import TrainingStagePaths
@@ -58,7 +58,7 @@ def test_files_have_pix2pix_s_names_and_load_as_its_networks(
 
 def test_losses_fall_and_scores_are_reported(finished: tuple[Path, RecordingView]) -> None:
     _, view = finished
-    checks = view.of(Checked)
+    checks = view.of(Scored)
     assert [check.epoch for check in checks] == [1, 2, 3, 4]
     assert all(0 < check.score <= 1 and check.train_score is not None for check in checks)
     losses = [event.losses["G_L1"] for event in view.of(EpochEnded)]
@@ -87,7 +87,7 @@ def test_scores_equal_those_of_the_saved_networks(
     noop = by_hand.scored(dataset.val, unchanged).value
     assert view.of(StageBegan)[0].noop == pytest.approx(noop, rel=1e-5)
     best = max(rows, key=lambda row: float(row["score"]))
-    assert [event.epoch for event in view.of(Checked) if event.best][-1] == int(best["epoch"])
+    assert [event.epoch for event in view.of(Scored) if event.best][-1] == int(best["epoch"])
     if int(best["epoch"]) in (2, 4):
         assert same(
             weights(folder / "best_net_G.pth"), weights(folder / f"{best['epoch']}_net_G.pth")

@@ -75,7 +75,7 @@ def test_with_the_users_own_model_its_kind_alone(
     pairs: Path, tmp_path: Path, netG: str, said: str
 ) -> None:
     own = tmp_path / "latest_net_G.pth"
-    torch.save(build_generator(QUICK.but({"netG": netG}), 0).state_dict(), own)
+    torch.save(build_generator(QUICK.updated({"netG": netG}), 0).state_dict(), own)
     plan = planned(pairs, init_from=(own,))
     assert generators(plan) == (netG,)
     assert any(f"which {said}" in remark for remark in plan.remarks)

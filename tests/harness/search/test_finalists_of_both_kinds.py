@@ -300,7 +300,7 @@ def test_a_copy_with_our_model_file_continues_from_the_moving_kind_s_warm_start(
     params = {"n_layers_D": 4, "gan_mode": "lsgan"}
     warm_start, setup = WarmStartPaths(Path("/w")), StudyRecord.of(empty_study()).setup
     assert setup.train.netG == "unet_128"
-    for netG, paths in (("unet_128", warm_start), ("warp_unet_128", warm_start.of_other)):
+    for netG, paths in (("unet_128", warm_start), ("warp_unet_128", warm_start.other_kind)):
         mark = mark_of_warm_start(setup, {"netG": netG})
         _, generator, discriminator = continue_from("/w", params, "mine", mark)
         assert Path(generator[1]) == paths.generator

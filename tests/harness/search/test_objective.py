@@ -22,8 +22,8 @@ from harness.search.plan import plan_search
 from harness.search.stop_signals import StopSwitch
 from harness.search.worker_startup import check_scores
 from harness.trials.messages import Baseline, TrialTask
-from objectives.loading import OwnObjective, load_objective
-from objectives.score import Goal, Objective, OwnObjectiveError, Reference, Score, aggregate
+from objectives.loading import UserObjective, load_objective
+from objectives.score import Goal, Objective, Reference, Score, UserObjectiveError, aggregate
 from reports.analysis.summary import summarise
 from reports.page.report import render
 
@@ -68,8 +68,8 @@ def test_trials_are_scored_by_it(example: str, tmp_path: Path) -> None:
     assert score == own(restored)
     assert set(rungs[0].components) == {"median", "worst_tenth", "n", "n_scored"}
     assert 0 < rungs[0].value < 1
-    assert isinstance(trials.objective, OwnObjective)
-    trials.objective.made.against = failing
+    assert isinstance(trials.objective, UserObjective)
+    trials.objective.objective.against = failing
     del trials.val
     with pytest.raises(UserInputError, match=rf"--objective {example} failed \(KeyError: 'a'\)"):
         trials.prepare(lambda *_: None)
@@ -102,8 +102,8 @@ def test_what_is_no_score_is_refused_by_the_objectives_name(
     )
     pictures = torch.zeros(2, 3, 4, 4)
     reference = Reference(("a", "b"), pictures, pictures[:, :1] > 0, None)
-    score = OwnObjective("my:make", cast(Objective, made)).against(reference)
-    with pytest.raises(OwnObjectiveError, match=re.escape(f"--objective my:make {said}")):
+    score = UserObjective("my:make", cast(Objective, made)).against(reference)
+    with pytest.raises(UserObjectiveError, match=re.escape(f"--objective my:make {said}")):
         score(pictures)
 
 

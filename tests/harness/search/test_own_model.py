@@ -15,7 +15,7 @@ from harness.training.networks import build_discriminator, build_generator
 from harness.trials.messages import TrialTask
 from tests.harness.trials.test_trial import KINDS, PARAMS, TRAIN, ignore, make_trials, pairs
 
-RESNET = QUICK.but({"netG": "resnet_6blocks", "ngf": 4, "ndf": 6, "dropout": False})
+RESNET = QUICK.updated({"netG": "resnet_6blocks", "ngf": 4, "ndf": 6, "dropout": False})
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 def own_model(folder: Path, **settings: Any) -> tuple[Path, Path]:
     """Both networks as pix2pix's DataParallel wrapper saves them."""
-    train = RESNET.but(settings)
+    train = RESNET.updated(settings)
     nets = {"G": build_generator(train, 1), "D": build_discriminator(train, 3, 1)}
     files = []
     for name, net in nets.items():
@@ -42,7 +42,7 @@ def wish(folder: Path, **settings: Any) -> SearchConfig:
 def test_a_study_takes_its_networks_from_the_user_s_model(tmp_path: Path) -> None:
     plan = plan_search(wish(tmp_path, init_from=own_model(tmp_path)))
     told = {"netG": "resnet_6blocks", "ngf": 4, "ndf": 6, "norm": "batch", "dropout": False}
-    assert plan.trial_plan.train == QUICK.but(told)
+    assert plan.trial_plan.train == QUICK.updated(told)
     assert plan.setup.pinned == told
     assert "recommended" in plan.recipes
 
@@ -51,7 +51,7 @@ def test_what_is_pinned_holds_for_the_shared_warm_start_too(tmp_path: Path) -> N
     pins = {"netG": "resnet_9blocks", "ngf": "4", "norm": "instance", "beta1": "0.9"}
     plan = plan_search(wish(tmp_path, pinned=pins))
     wanted = {"netG": "resnet_9blocks", "ngf": 4, "norm": "instance", "beta1": 0.9}
-    assert plan.trial_plan.train == QUICK.but(wanted)
+    assert plan.trial_plan.train == QUICK.updated(wanted)
     assert plan.trial_plan.warm_start == "shared"
     # The guide says nothing of these: its settings are tried with them.
     assert len(plan.recipes) == 8
@@ -61,7 +61,7 @@ def test_trials_of_it_begin_with_its_weights(tmp_path: Path) -> None:
     files = own_model(tmp_path)
     own = {"netG": "resnet_6blocks", "ngf": 4, "ndf": 6, "dropout": False}
     # The discriminators are not trained on, to be seen as they begin.
-    train = TRAIN.but({**own, "warm_discriminator_steps": 0})
+    train = TRAIN.updated({**own, "warm_discriminator_steps": 0})
     file = tmp_path / "pairs.pt"
     save_dataset(Dataset(pairs(2, 0), pairs(2, 1), pairs(1, 2), "digest"), file)
     trials = make_trials(file, tmp_path / "study", train=train, init_from=files)

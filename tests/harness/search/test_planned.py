@@ -89,7 +89,7 @@ def test_a_profile_is_what_it_was_measured_as(pairs: Path, profile: str) -> None
 def test_a_finalist_trains_half_as_long_again_and_is_scored_where_a_trial_ends() -> None:
     longer = PROFILES["quick"].longer(1.5)
     assert (longer.steps, longer.rungs) == (300, (200, 300))
-    assert longer.but({"steps": 200, "rungs": PROFILES["quick"].rungs}) == PROFILES["quick"]
+    assert longer.updated({"steps": 200, "rungs": PROFILES["quick"].rungs}) == PROFILES["quick"]
 
 
 def test_workers_get_what_the_user_said(pairs: Path, tmp_path: Path) -> None:

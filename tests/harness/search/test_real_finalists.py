@@ -90,7 +90,7 @@ def confirmed(
     save_dataset(SPLITS, folder / "pairs.pt")
     pins = {"gan_mode": "vanilla", "n_layers_D": "3"}
     plan = make_plan(folder, budget=9, finalists=2, repeats=2, seed=SEED, pinned=pins)
-    train = TRAIN.but(SHORT)
+    train = TRAIN.updated(SHORT)
     data = {"n_train": 3, "n_val": 2, "n_test": 3}
     plan = dataclasses.replace(
         with_setup(plan, train=train.model_dump(mode="json"), data=data),

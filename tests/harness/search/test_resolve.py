@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness.config.options import pins
+from harness.config.options import parse_pins
 from harness.config.profiles import QUICK
 from harness.config.settings import SearchConfig
 from harness.errors import UserInputError
@@ -73,7 +73,7 @@ def test_a_kind_of_generator_that_was_set_is_named_where_it_excludes_an_earlier_
 @pytest.mark.parametrize("entries", [["lr=1", "lr=2"], ["lr=1", "lr=1"], ["lr=1", " lr =2"]])
 def test_a_setting_that_is_pinned_twice_is_refused(entries: list[str]) -> None:
     with pytest.raises(UserInputError, match="--set lr is given twice, as 1 and as "):
-        pins(entries)
+        parse_pins(entries)
 
 
 @pytest.mark.parametrize(

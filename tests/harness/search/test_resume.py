@@ -54,7 +54,7 @@ def flip_a_bit(file: Path) -> None:
 def test_the_warm_start_of_the_other_kind_is_looked_at_too(tmp_path: Path) -> None:
     plan, stop = make_plan(tmp_path, both=True, budget=2), StopSwitch(None)
     run(plan, Warm)
-    own, other = plan.paths.warm_start, plan.paths.warm_start.of_other
+    own, other = plan.paths.warm_start, plan.paths.warm_start.other_kind
     files = [own.discriminator(3, "lsgan"), other.discriminator(3, "lsgan")]
     files += [own.generator, other.generator]
     assert len({*files}) == 4
@@ -81,7 +81,7 @@ def test_a_damaged_warm_start_is_made_again_before_a_trial_is_spent(
     assert file.read_bytes() == whole
     notes = [event.text for event in view.events if isinstance(event, Note)]
     assert any(str(file) in text and "made again" in text for text in notes)
-    assert plan.paths.warm_start.aside.is_dir()
+    assert plan.paths.warm_start.damaged.is_dir()
 
 
 def test_the_files_of_torch_are_told_whole_from_damaged(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from searching import run, trials
 
 from harness.cli.search import trials_done
 from harness.errors import UserInputError
-from harness.paths import RunPaths, left_aside
+from harness.paths import RunPaths, leftover_temporaries
 from harness.search.explained import plan_lines, progress
 from harness.study import study as record
 from harness.study.database import open_storage
@@ -178,7 +178,7 @@ def test_only_files_that_we_began_aside_are_tidied_away(tmp_path: Path) -> None:
     ours = plan.paths.folder / ".best.yaml.0123456789abcdef0123456789abcdef.tmp"
     for file in (mine, ours):
         file.write_text("begun")
-    assert left_aside(plan.paths.folder) == [ours]
+    assert leftover_temporaries(plan.paths.folder) == [ours]
     run(make_plan(tmp_path, budget=2))
     assert (mine.exists(), ours.exists()) == (True, False)
 

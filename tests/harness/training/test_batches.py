@@ -31,7 +31,7 @@ def bytes_of(picture: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_every_picture_once_an_epoch_in_a_new_order(size: int) -> None:
     """Also where batches do not divide the epoch: what is left over begins the next."""
-    stream = batches(gradient_pairs(5), SETTINGS.but({"batch_size": size}), CPU, seed=0)
+    stream = batches(gradient_pairs(5), SETTINGS.updated({"batch_size": size}), CPU, seed=0)
     taken = (picture for a, _, _ in stream for picture in bytes_of(a))
     seen = [int(picture[2, 0, 0]) for picture in islice(taken, 15)]
     epochs = [seen[start : start + 5] for start in (0, 5, 10)]

@@ -23,7 +23,7 @@ from harness.training.checkpoints import read_checkpoint
 from harness.training.init_from import check_fits
 from harness.training.networks import build_discriminator, build_generator
 from harness.trials.external.external_trial import load_generator as load_external
-from harness.trials.external.process import loaded
+from harness.trials.external.process import try_load
 from tests.golden.pix2pix_case import SETTINGS
 from tests.harness.full_training.helpers import RecordingView, make_config
 from tests.harness.portraits import write_best
@@ -240,4 +240,4 @@ class TestNonFiniteWeightsAreRefusedByEveryReader:
 
     def test_a_program_of_the_user_s_has_then_diverged(self, file: Path) -> None:
         with pytest.raises(DivergedError, match=r"model\.1\.weight"):
-            loaded(file, lambda result: load_external(result, RESNET, "cpu"))
+            try_load(file, lambda result: load_external(result, RESNET, "cpu"))

@@ -14,7 +14,7 @@ from harness.training.batches import Batch
 from harness.training.checkpoints import state_of
 from harness.training.cuda_graph import CapturedStep, CapturedSteps, Structure, structure_of
 from harness.training.feature_cache import TargetFeatures
-from harness.training.inputs import Copied, Inputs
+from harness.training.inputs import CopiedInputs, Inputs
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import Features, PerceptualLoss
@@ -32,7 +32,7 @@ ONE = structure_of(FIRST, {})
 def fresh(
     params: TrialParams, device: str = "cpu", precision: str = "float32", dropout: bool = True
 ) -> Pix2Pix:
-    settings = SETTINGS.but({"precision": precision, "dropout": dropout})
+    settings = SETTINGS.updated({"precision": precision, "dropout": dropout})
     nets = (build_generator(settings, 1), build_discriminator(settings, 3, 2))
     generator, discriminator = (net.to(device) for net in nets)
     vgg = PerceptualLoss(("relu1_1", "relu2_1"), "random", window=None).to(device)
@@ -40,7 +40,7 @@ def fresh(
 
 
 def copies(number: int) -> Callable[[], Inputs]:
-    return lambda: Copied(Batch(*batch(number)))
+    return lambda: CopiedInputs(Batch(*batch(number)))
 
 
 def down(optimizer: torch.optim.Adam, loss: torch.Tensor) -> None:
@@ -149,10 +149,10 @@ def test_where_nothing_can_be_captured_the_model_trains_as_it_is(
     steps, wanted = CapturedSteps(), fresh(SECOND)
     held = (state_of(wanted.generator), state_of(wanted.discriminator))
     for _ in range(2):  # found out once, then known
-        found = steps.begin(ONE, partial(fresh, SECOND), copies(9), held, SECOND)
+        found = steps.start_trial(ONE, partial(fresh, SECOND), copies(9), held, SECOND)
         assert isinstance(found, Pix2Pix)
         assert torch.equal(weights(found), weights(wanted))
-        assert steps.refused
+        assert steps.refusal
     for model in (found, wanted):
         torch.manual_seed(0)
         model.step(*batch(1))
@@ -177,10 +177,12 @@ def test_a_refused_capture_leaves_nothing_behind(
         stream, started = torch.cuda.current_stream(), make()
         held = (state_of(started.generator), state_of(started.discriminator))
         patch.setattr(PerceptualLoss, "forward", waiting)
-        model = steps.begin(ONE, lambda: started, lambda: Copied(Batch(*on_gpu(1))), held, FIRST)
+        model = steps.start_trial(
+            ONE, lambda: started, lambda: CopiedInputs(Batch(*on_gpu(1))), held, FIRST
+        )
         assert torch.cuda.current_stream() == stream
         assert isinstance(model, Pix2Pix)
-        assert "when stream is capturing" in steps.refused
+        assert "when stream is capturing" in steps.refusal
         torch.cuda.manual_seed(0)
         chance = torch.cuda.get_rng_state()
         found = model.step(*on_gpu(1))
@@ -213,8 +215,8 @@ def test_only_an_error_of_the_capture_is_a_refusal(
     steps, model = CapturedSteps(), fresh(FIRST)
     held = (state_of(model.generator), state_of(model.discriminator))
     with pytest.raises(RuntimeError, match=errors[-1]):
-        steps.begin(ONE, lambda: model, copies(1), held, FIRST)
-    assert not steps.refused
+        steps.start_trial(ONE, lambda: model, copies(1), held, FIRST)
+    assert not steps.refusal
 
 
 def test_steps_are_kept_for_every_structure_and_dropped_where_memory_is_short(
@@ -228,11 +230,11 @@ def test_steps_are_kept_for_every_structure_and_dropped_where_memory_is_short(
 
     monkeypatch.setattr(CapturedStep, "capture", capture)
     short = False
-    monkeypatch.setattr("harness.training.cuda_graph.crowded", lambda: short)
+    monkeypatch.setattr("harness.training.cuda_graph.memory_is_low", lambda: short)
     steps = CapturedSteps()
 
-    def begin(structure: Structure) -> CapturedStep | Pix2Pix:
-        return steps.begin(structure, lambda: model, copies(1), weights, FIRST)
+    def start_trial(structure: Structure) -> CapturedStep | Pix2Pix:
+        return steps.start_trial(structure, lambda: model, copies(1), weights, FIRST)
 
     every = [
         Structure(*kind, perceptual, (("netG", netG),))
@@ -240,13 +242,13 @@ def test_steps_are_kept_for_every_structure_and_dropped_where_memory_is_short(
         for perceptual in (False, True)
         for netG in ("unet_256", "warp_unet_256")
     ]
-    met = [begin(structure) for structure in every]
-    assert begin(every[1]) is met[1]
+    met = [start_trial(structure) for structure in every]
+    assert start_trial(every[1]) is met[1]
     assert list(steps.cached) == [every[0], *every[2:], every[1]]
     assert len(met) == 32
     assert steps.growth() == 1.0
     short = True
-    begin(ONE)
+    start_trial(ONE)
     assert list(steps.cached) == [ONE]
     steps.make_room()
     assert not steps.cached
@@ -266,7 +268,7 @@ def test_generators_of_two_kinds_are_never_shared(monkeypatch: pytest.MonkeyPatc
     others = [("unet_256", "vanilla"), ("warp_unet_256", "vanilla"), ("unet_256", "lsgan")]
     for model, (netG, gan_mode) in zip(models, others, strict=True):
         structure = Structure(3, gan_mode, True, (("netG", netG),))  # type: ignore[arg-type]
-        steps.begin(structure, partial(identity, model), copies(1), held, FIRST)
+        steps.start_trial(structure, partial(identity, model), copies(1), held, FIRST)
     assert models[1].generator is not models[0].generator
     assert models[2].generator is models[0].generator
 
@@ -282,8 +284,8 @@ def test_steps_of_one_generator_share_it_and_train_by_turns(any_gpu: str) -> Non
         held = (state_of(model.generator), state_of(model.discriminator))
         wanted = [model.step(*on_gpu(number)) for number in (1, 2)]
         average = torch.cat([each.flatten() for each in model.averaged.module.parameters()])
-        step = steps.begin(
-            structure_of(params, {}), make, lambda: Copied(Batch(*on_gpu(1))), held, params
+        step = steps.start_trial(
+            structure_of(params, {}), make, lambda: CopiedInputs(Batch(*on_gpu(1))), held, params
         )
         for number, losses in zip((1, 2), wanted, strict=True):
             found = step.step(*on_gpu(number))
@@ -328,7 +330,7 @@ def test_a_captured_step_is_the_eager_one(any_gpu: str, precision: Precision, kn
     def features(number: int) -> Features | None:
         return targets([(number, False)], on_gpu(number)[1]) if known else None
 
-    captured = CapturedStep.capture(model, Copied(Batch(*on_gpu(9), features(9))))
+    captured = CapturedStep.capture(model, CopiedInputs(Batch(*on_gpu(9), features(9))))
     captured.restart(held[0], held[1], SECOND)
     for number in (1, 2, 3, 1, 2):
         wanted = eager.step(*on_gpu(number))
@@ -342,11 +344,11 @@ def test_a_capture_leaves_the_model_as_it_is(any_gpu: str) -> None:
     model = fresh(FIRST, "cuda")
     model.step(*on_gpu(1))
     # Detached: torch would go on to accumulate a copy's gradients on the stream that made it.
-    before = [each.detach().clone() for each in model.changed()]
+    before = [each.detach().clone() for each in model.changed_tensors()]
     chance = torch.cuda.get_rng_state()
-    CapturedStep.capture(model, Copied(Batch(*on_gpu(2))))
+    CapturedStep.capture(model, CopiedInputs(Batch(*on_gpu(2))))
     assert torch.equal(torch.cuda.get_rng_state(), chance)
-    for one, other in zip(model.changed(), before, strict=True):
+    for one, other in zip(model.changed_tensors(), before, strict=True):
         assert torch.equal(one.cpu(), other.cpu())
 
 
@@ -354,11 +356,11 @@ def test_what_a_step_changes_is_all_that_outlives_it(any_gpu: str) -> None:
     """Put back, the same step follows."""
     model = fresh(FIRST, "cuda", dropout=False)
     model.step(*on_gpu(1))
-    before = [each.clone() for each in model.changed()]
+    before = [each.clone() for each in model.changed_tensors()]
     ends = []
     for _ in range(2):
         with torch.no_grad():
-            for mine, other in zip(model.changed(), before, strict=True):
+            for mine, other in zip(model.changed_tensors(), before, strict=True):
                 mine.copy_(other)
         torch.manual_seed(0)
         losses = model.step(*on_gpu(2))
@@ -368,7 +370,7 @@ def test_what_a_step_changes_is_all_that_outlives_it(any_gpu: str) -> None:
 
 def test_a_captured_step_tells_a_failure(any_gpu: str) -> None:
     model = fresh(FIRST, "cuda")
-    captured = CapturedStep.capture(model, Copied(Batch(*on_gpu(1))))
+    captured = CapturedStep.capture(model, CopiedInputs(Batch(*on_gpu(1))))
     retouched, original = on_gpu(1)
     captured.step(retouched, original * float("nan"))
     captured.step(retouched, original)
@@ -382,10 +384,10 @@ def test_trials_take_no_more_memory_than_one_of_each_structure(any_gpu: str) -> 
     taken = []
     for number in range(50 if any_gpu == "real" else 4):
         params = FIRST.model_copy(update={"lambda_L1": 50.0 + number})
-        step = steps.begin(
+        step = steps.start_trial(
             ONE,
             partial(fresh, params, "cuda"),
-            lambda: Copied(Batch(*on_gpu(1))),
+            lambda: CopiedInputs(Batch(*on_gpu(1))),
             (held[0], held[1]),
             params,
         )

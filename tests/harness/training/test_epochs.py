@@ -8,11 +8,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from harness.config.settings import LrPolicy
 from harness.training.epochs import Schedule, Training, train_epochs
 from harness.training.networks import build_discriminator, build_generator
-from harness.training.running_average import averaging
+from harness.training.running_average import make_running_average
 from search_spaces.trial_params import TrialParams
 from tests.harness.trials.test_trial import TRAIN, pairs
 
-SETTINGS = TRAIN.but({"ngf": 4, "ema_decay": 0.7, "ema_every": 3})
+SETTINGS = TRAIN.updated({"ngf": 4, "ema_decay": 0.7, "ema_every": 3})
 PARAMS = TrialParams(lambda_L1=50, lambda_perceptual=0, n_layers_D=2, gan_mode="lsgan", lr=1e-4)
 PAIRS = pairs(2, 0)
 CPU = torch.device("cpu")
@@ -101,9 +101,9 @@ def test_the_epochs_are_those_computed_by_hand() -> None:
 
 def test_the_running_average_is_torch_s() -> None:
     """To the last bit, buffers too; its state is read by torch's own class."""
-    settings = SETTINGS.but({"ema_every": 2})
+    settings = SETTINGS.updated({"ema_every": 2})
     net = build_generator(settings, 1)
-    ours = averaging(net, settings)
+    ours = make_running_average(net, settings)
     theirs = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.7**2))
     random = torch.Generator().manual_seed(0)
     for _ in range(3):

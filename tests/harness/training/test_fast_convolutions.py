@@ -9,8 +9,8 @@ from harness.training.fast_convolutions import (
     Conv2d,
     ConvTranspose2d,
     ToOneChannel,
-    by_channel,
     few_pixels,
+    to_channels_last,
 )
 
 
@@ -24,7 +24,7 @@ def test_the_product_is_the_convolution(
     torch.manual_seed(0)
     net = kind(40, 48, 4, 2, 1, bias=bias).double()
     if last:
-        by_channel(net)
+        to_channels_last(net)
     x = torch.randn(2, 40, side, side, dtype=torch.double, requires_grad=True)
     assert few_pixels(x, net.weight)
     library = F.conv2d if kind is Conv2d else F.conv_transpose2d
@@ -37,7 +37,7 @@ def test_one_channel_is_the_convolution(bias: bool, last: bool) -> None:
     torch.manual_seed(0)
     net = ToOneChannel(24, 1, 4, 1, 1, bias=bias).double()
     if last:
-        by_channel(net)
+        to_channels_last(net)
     x = torch.randn(2, 24, 9, 6, dtype=torch.double, requires_grad=True)
     assert_equal(net(x), F.conv2d(x, net.weight, net.bias, 1, 1), (x, *net.parameters()))
 

@@ -19,7 +19,7 @@ from tests.harness.training.test_cuda_graph import weights
 
 CPU = torch.device("cpu")
 PARAMS = TrialParams(lambda_L1=50, lambda_perceptual=5, n_layers_D=3, gan_mode="lsgan", lr=4e-4)
-WHOLE = SETTINGS.but({"perceptual_window": None})
+WHOLE = SETTINGS.updated({"perceptual_window": None})
 PLENTY = 1 << 30
 
 
@@ -73,7 +73,7 @@ def trained(
 def test_losses_and_weights_are_to_the_bit_those_without(
     vgg: PerceptualLoss, changes: dict[str, Any], room: int
 ) -> None:
-    settings = WHOLE.but(changes)
+    settings = WHOLE.updated(changes)
     targets = TargetFeatures(vgg, settings.precision, room)
     found, wanted = trained(vgg, settings, targets), trained(vgg, settings, None)
     assert found[0] == wanted[0]
@@ -83,7 +83,7 @@ def test_losses_and_weights_are_to_the_bit_those_without(
 def test_every_view_is_looked_at_once(vgg: PerceptualLoss, looks: list[int]) -> None:
     """Two pictures, each as it is and flipped, in batches of two."""
     targets = TargetFeatures(vgg, "float32", PLENTY)
-    settings = WHOLE.but({"batch_size": 2})
+    settings = WHOLE.updated({"batch_size": 2})
     for batch in islice(batches(some_pairs(2), settings, CPU, 0, targets), 20):
         assert batch.original_features is not None
         assert all(len(layer) == 2 for layer in batch.original_features)
@@ -95,7 +95,7 @@ def test_no_more_is_held_than_there_is_room_for(vgg: PerceptualLoss, looks: list
     one = sum(layer.nbytes for layer in vgg.deep_features(torch.zeros(1, 3, 128, 128)))
     looks.clear()
     targets = TargetFeatures(vgg, "float32", 2 * one + 1)
-    settings = WHOLE.but({"flip": False})
+    settings = WHOLE.updated({"flip": False})
     for _ in range(3):
         list(epoch_batches(some_pairs(3), settings, CPU, torch.Generator(), targets))
     assert len(targets.cached) == 2
@@ -116,9 +116,9 @@ def test_only_where_every_picture_is_seen_whole(
     height: int, changes: dict[str, Any], window: int | None, fixed: bool
 ) -> None:
     loss = PerceptualLoss(("relu1_1",), "random", window)
-    found = target_features(loss, some_pairs(2, height), WHOLE.but(changes), CPU)
+    found = target_features(loss, some_pairs(2, height), WHOLE.updated(changes), CPU)
     assert (found is not None) == fixed
-    assert found is None or found.room > 0
+    assert found is None or found.free_bytes > 0
     some, others = some_pairs(1), some_pairs(1, height)
     mixed = PairSet.of([*some, *others])
-    assert (target_features(loss, mixed, WHOLE.but(changes), CPU) is not None) == fixed
+    assert (target_features(loss, mixed, WHOLE.updated(changes), CPU) is not None) == fixed

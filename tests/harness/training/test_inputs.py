@@ -12,10 +12,10 @@ from harness.data.pairs.pair_set import PairSet
 from harness.training import batches as of_batches
 from harness.training.batches import batches, epoch_batches
 from harness.training.feature_cache import target_features
-from harness.training.inputs import Copied, Gathered, inputs_for
+from harness.training.inputs import CopiedInputs, GatheredInputs, inputs_for
 from harness.training.perceptual import PerceptualLoss
 
-SETTINGS = QUICK.but({"crop_size": 16, "load_size": 20, "batch_size": 2})
+SETTINGS = QUICK.updated({"crop_size": 16, "load_size": 20, "batch_size": 2})
 SIZES = [(16, 16), (16, 31), (24, 20), (40, 17), (19, 19)]
 
 
@@ -38,7 +38,7 @@ def test_a_graph_cuts_the_batches_that_are_cut_on_the_cpu() -> None:
     with PretendedGpu() as gpu:
         stream = batches(pairs, SETTINGS, CUDA, 3)
         inputs = inputs_for(stream)
-        assert isinstance(inputs, Gathered)
+        assert isinstance(inputs, GatheredInputs)
         inputs.batch()
         gpu.waits.clear()
         found = [inputs.batch() for _ in islice(inputs.feed(stream), 20)]
@@ -52,7 +52,7 @@ def test_a_graph_cuts_the_batches_that_are_cut_on_the_cpu() -> None:
 def test_known_features_are_those_of_the_originals_beside_them() -> None:
     pairs = pairs_of_all_sizes()
     whole = PairSet.of([pairs[0], replace(pairs[0], original=255 - pairs[0].original)])
-    settings = SETTINGS.but({"batch_size": 1, "load_size": 16})
+    settings = SETTINGS.updated({"batch_size": 1, "load_size": 16})
     loss = PerceptualLoss(("relu1_1", "relu2_1"), "random", window=None)
     with PretendedGpu():
         loss = loss.to(CUDA)
@@ -93,7 +93,7 @@ def test_pairs_that_do_not_fit_are_copied_batch_by_batch(monkeypatch: pytest.Mon
     with PretendedGpu():
         stream = batches(pairs, SETTINGS, CUDA, 3)
         inputs = inputs_for(stream)
-        assert isinstance(inputs, Copied)
+        assert isinstance(inputs, CopiedInputs)
         for other, batch in zip(wanted, inputs.feed(stream), strict=False):
             inputs.write(batch)
             assert torch.equal(inputs.batch().retouched.cpu(), other.retouched)

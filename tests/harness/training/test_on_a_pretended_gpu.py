@@ -16,21 +16,21 @@ from harness.training.batches import Batch, Batches, Draw, batches, on_device
 from harness.training.checkpoints import NetWeights, state_of
 from harness.training.cuda_graph import CapturedStep
 from harness.training.epochs import EpochDone, Schedule, Training, train_epochs
-from harness.training.inputs import Copied, inputs_for
+from harness.training.inputs import CopiedInputs, inputs_for
 from harness.training.loop import train
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix, discriminator_losses
 from harness.training.warm_start import train_discriminators
-from harness.trials.devices import CONTEXT
+from harness.trials.devices import CUDA_CONTEXT
 from harness.trials.messages import Rung, TrialResult, TrialTask
 from harness.trials.trial import Trials
 from search_spaces.trial_params import GanMode, TrialParams
 from tests.golden.pix2pix_case import batch
 from tests.harness.trials.test_trial import PARAMS, TRAIN, ignore, make_trials, pairs
 
-SETTINGS = TRAIN.but(
+SETTINGS = TRAIN.updated(
     {
         "preprocess": "crop",
         "dropout": False,
@@ -41,7 +41,7 @@ SETTINGS = TRAIN.but(
         "warm_discriminator_steps": 1,
     }
 )
-SMALL = SETTINGS.but({"ngf": 4, "ema_decay": 0.7})
+SMALL = SETTINGS.updated({"ngf": 4, "ema_decay": 0.7})
 PERCEPTUAL = {"gan_mode": "lsgan", "lambda_perceptual": 5.0}
 KINDS = ((3, "vanilla"), (3, "lsgan"), (2, "wgangp"))
 # The second of a structure is begun in the place of the first, with other numbers, and after others
@@ -90,13 +90,13 @@ def test_trials_score_as_on_the_cpu(
     dataset: Path, tmp_path: Path, netG: str, tasks: list[TrialParams], structures: int
 ) -> None:
     """Though a step was captured with the numbers of another trial."""
-    made = {"train": SETTINGS.but({"netG": netG}), "discriminators": KINDS}
+    made = {"train": SETTINGS.updated({"netG": netG}), "discriminators": KINDS}
     wanted = scores_of(make_trials(dataset, tmp_path / "cpu", **made), tasks)
     with PretendedGpu() as gpu:
         trials = make_trials(dataset, tmp_path / "gpu", device="cuda:0", **made)
         assert scores_of(trials, tasks) == pytest.approx(wanted, rel=1e-4)
         assert len(trials.captured.cached) == structures
-        assert not trials.captured.refused
+        assert not trials.captured.refusal
     assert len(set(wanted)) == len(tasks) + 2
     assert not gpu.constants
 
@@ -118,7 +118,7 @@ def model_on_gpu(params: TrialParams) -> Pix2Pix:
 @pytest.mark.parametrize("params", [PARAMS, FEW[0]], ids=["plain", "perceptual"])
 def test_between_rungs_the_host_never_waits(params: TrialParams) -> None:
     """Nor starts it more than the graph: that crops, averages the weights, sums the losses."""
-    settings = SMALL.but({"steps": 9, "rungs": (9,), "ema_every": 2})
+    settings = SMALL.updated({"steps": 9, "rungs": (9,), "ema_every": 2})
     with PretendedGpu() as gpu:
         stream = batches(pairs(3, 0), settings, CUDA, 0)
         captured = CapturedStep.capture(model_on_gpu(params), inputs_for(stream))
@@ -146,7 +146,7 @@ def test_between_rungs_the_host_never_waits(params: TrialParams) -> None:
 @pytest.mark.parametrize("every", [1, 2, 3])
 def test_a_graph_s_running_average_and_losses_are_the_cpu_s(every: int) -> None:
     """Also of the second trial on a captured step. At a rung the host reads the losses once."""
-    settings = SMALL.but({"steps": 7, "rungs": (2, 7), "ema_every": every})
+    settings = SMALL.updated({"steps": 7, "rungs": (2, 7), "ema_every": every})
     data, cpu = pairs(3, 0), torch.device("cpu")
 
     def trained(
@@ -155,8 +155,8 @@ def test_a_graph_s_running_average_and_losses_are_the_cpu_s(every: int) -> None:
         rows, averages = [], []
         for progress in train(model, stream, settings):
             rows.append(progress.losses)
-            assert isinstance(progress.judged, nn.Module)
-            averages.append(state_of(progress.judged))
+            assert isinstance(progress.candidate, nn.Module)
+            averages.append(state_of(progress.candidate))
         return rows, averages
 
     def start(device: torch.device) -> Pix2Pix:
@@ -204,7 +204,7 @@ def test_a_step_that_waits_or_mixes_devices_is_caught(
 ) -> None:
     monkeypatch.setattr(step, "gan_loss", lambda *a, **k: fault(gan_loss(*a, **k)))
     with PretendedGpu(), pytest.raises(RuntimeError) as raised:
-        CapturedStep.capture(model_on_gpu(PARAMS), Copied(Batch(*on_gpu(1))))
+        CapturedStep.capture(model_on_gpu(PARAMS), CopiedInputs(Batch(*on_gpu(1))))
     assert told in str(raised.value.__context__ or raised.value)
 
 
@@ -214,7 +214,7 @@ def test_a_step_that_bakes_in_a_number_of_the_cpu_is_caught(
     weight = torch.tensor(2.0)
     monkeypatch.setattr(step, "gan_loss", lambda *a, **k: weight * gan_loss(*a, **k))
     with PretendedGpu() as gpu:
-        CapturedStep.capture(model_on_gpu(PARAMS), Copied(Batch(*on_gpu(1))))
+        CapturedStep.capture(model_on_gpu(PARAMS), CopiedInputs(Batch(*on_gpu(1))))
     assert gpu.constants.total() == 6  # three losses, each forwards and backwards
 
 
@@ -256,7 +256,7 @@ def test_an_epoch_s_steps_are_captured_but_for_a_smaller_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Five pictures in batches of two: between the epochs the host waits for nothing."""
-    settings, cpu = SMALL.but({"batch_size": 2}), torch.device("cpu")
+    settings, cpu = SMALL.updated({"batch_size": 2}), torch.device("cpu")
     eager: list[int] = []
     optimize = Pix2Pix.optimize
 
@@ -299,7 +299,7 @@ def test_the_discriminators_of_a_warm_start_are_the_cpu_s(
     monkeypatch: pytest.MonkeyPatch, waits: bool
 ) -> None:
     """Trained by one captured graph, or step by step where that is refused."""
-    settings = SMALL.but({"warm_discriminator_steps": 4})
+    settings = SMALL.updated({"warm_discriminator_steps": 4})
     calls: list[str] = []
 
     def counted(net: nn.Module, gan_mode: GanMode, *pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -376,8 +376,8 @@ def test_a_worker_counts_with_the_captured_steps_it_comes_to_hold(
         assert result.memory is not None
         # Four are counted, or all that it holds.
         times = max(1, 4 / held)
-        assert result.memory.peak == pytest.approx(times * ((held << 30) + CONTEXT), abs=1)
-        assert result.memory.room == (40 << 30) + CONTEXT
+        assert result.memory.peak == pytest.approx(times * ((held << 30) + CUDA_CONTEXT), abs=1)
+        assert result.memory.room == (40 << 30) + CUDA_CONTEXT
         # What another program takes is not measured here, so that nothing is packed by it.
         trials.plan = trials.plan.model_copy(update={"external": object()})
         assert trials.run(task, lambda rung: True) == TrialResult(rung, (), None, memory=None)

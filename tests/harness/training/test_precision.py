@@ -18,7 +18,7 @@ from harness.training.adam import Adam
 from harness.training.batches import Batch, batches
 from harness.training.cuda_graph import CapturedStep
 from harness.training.feature_cache import TargetFeatures
-from harness.training.inputs import Copied
+from harness.training.inputs import CopiedInputs
 from harness.training.loop import train
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
@@ -28,7 +28,7 @@ from harness.training.step import Pix2Pix
 from objectives.score import Reference, Score
 from tests.harness.trials.test_trial import PARAMS, TRAIN, pairs
 
-SETTINGS = TRAIN.but(
+SETTINGS = TRAIN.updated(
     {"preprocess": "crop", "ngf": 4, "dropout": False, "steps": 4, "rungs": (2, 4)}
 )
 INSIDE = {"float32": ("ieee", "ieee", True), "tf32": ("tf32", "tf32", True)}
@@ -54,7 +54,7 @@ def restored() -> Iterator[None]:
 
 
 def model(precision: Precision, device: torch.device, **settings: Any) -> Pix2Pix:
-    chosen = SETTINGS.but({"precision": precision, **settings})
+    chosen = SETTINGS.updated({"precision": precision, **settings})
     nets = (build_generator(chosen, 1), build_discriminator(chosen, 3, 2))
     generator, discriminator = (net.to(device) for net in nets)
     return Pix2Pix.start(generator, discriminator, PARAMS, chosen, None)
@@ -88,7 +88,7 @@ def test_a_step_on_a_gpu_computes_as_asked_for(
 ) -> None:
     seen = note_steps(monkeypatch)
     with PretendedGpu():
-        CapturedStep.capture(model(precision, CUDA), Copied(first_batch(CUDA)))
+        CapturedStep.capture(model(precision, CUDA), CopiedInputs(first_batch(CUDA)))
     assert len(seen) == 4 * 5  # three eager steps and the captured one
     assert set(seen) == {INSIDE[precision]}
 
@@ -159,7 +159,7 @@ def test_a_score_between_two_steps_is_in_full_float32() -> None:
                 return restored
 
         stream = batches(pairs(2, 0), SETTINGS, CUDA, 0)
-        for _ in train(trained, stream, SETTINGS.but({"precision": "tf32"})):
+        for _ in train(trained, stream, SETTINGS.updated({"precision": "tf32"})):
             evaluator(Judged())
     assert len(objective.seen) == 1 + 1 + 2 * 2
     assert set(objective.seen) == {("ieee", "ieee")}
@@ -227,7 +227,7 @@ def test_a_study_goes_on_in_the_precision_that_it_began_in(
 
 def test_a_gpu_s_study_is_not_recorded_as_such_on_a_cpu() -> None:
     """It computes in float32 there, as the record says, which a resumed study is checked by."""
-    tf32 = SETTINGS.but({"precision": "tf32"})
+    tf32 = SETTINGS.updated({"precision": "tf32"})
     assert on_device(tf32, "cpu").precision == "float32"
     assert on_device(tf32, "cuda:0") is tf32
 

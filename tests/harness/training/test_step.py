@@ -126,7 +126,7 @@ class TestPerceptual:
     def test_a_window_lies_anywhere_and_in_both_pictures_alike(self, vgg: PerceptualLoss) -> None:
         torch.manual_seed(0)
         places = torch.arange(34 * 34).view(1, 1, 34, 34)  # for a window of 32
-        found = [vgg.looked_at(places, -places) for _ in range(90)]
+        found = [vgg.random_window(places, -places) for _ in range(90)]
         assert all(torch.equal(one, -other) for one, other in found)
         corners = {divmod(int(one[0, 0, 0, 0]), 34) for one, _ in found}
         assert corners == {(row, column) for row in range(3) for column in range(3)}

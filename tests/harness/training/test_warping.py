@@ -11,12 +11,12 @@ from torch import Tensor
 from harness.config.profiles import QUICK
 from harness.data.synthesis.liquify import Stroke, displacement, inverse_displacement
 from harness.errors import UserInputError
-from harness.training.checkpoint_networks import Shape, shape_of
+from harness.training.checkpoint_networks import Architecture, architecture_of
 from harness.training.checkpoints import load_weights
 from harness.training.networks import WarpUnet, build_generator, restoring
-from harness.training.warping import move, sample, without_tremor
+from harness.training.warping import move, sample, suppress_short
 
-SMALL = QUICK.but({"netG": "warp_unet_128", "ngf": 4, "ndf": 4})
+SMALL = QUICK.updated({"netG": "warp_unet_128", "ngf": 4, "ndf": 4})
 
 
 def smooth_picture(height: int, width: int, seed: int = 0) -> Tensor:
@@ -37,7 +37,7 @@ def trained_a_little(seed: int = 0) -> WarpUnet:
 
 @pytest.mark.parametrize("netG", ["warp_unet_128", "warp_unet_256"])
 def test_it_begins_as_the_identity(netG: str) -> None:
-    net = build_generator(SMALL.but({"netG": netG}), seed=3)
+    net = build_generator(SMALL.updated({"netG": netG}), seed=3)
     picture = torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(1)) * 2 - 1
     with restoring(net) as restore:
         assert torch.allclose(restore(picture), picture, atol=1e-6)
@@ -120,7 +120,7 @@ def test_it_samples_between_pixels_as_interpolation_does() -> None:
 def test_tremor_is_exactly_nothing_and_the_rest_is_left_alone() -> None:
     lengths = torch.tensor([0.0, 0.3, 0.5, 0.75, 1.0, 4.0])
     maps = torch.stack([0.6 * lengths, 0.8 * lengths]).view(1, 2, 1, 6)
-    kept = without_tremor(maps, 0.5)
+    kept = suppress_short(maps, 0.5)
     assert (kept[..., :3] == 0).all()
     assert torch.equal(kept[..., 4:], maps[..., 4:])
     assert torch.allclose(kept[..., 3], maps[..., 3] / 2)
@@ -138,8 +138,8 @@ def test_no_displacement_is_longer_than_six_percent_of_the_trained_width() -> No
 @pytest.mark.parametrize("netG", ["warp_unet_128", "warp_unet_256"])
 @pytest.mark.parametrize("norm", ["batch", "instance", "none"])
 def test_a_checkpoint_tells_its_network(netG: str, norm: str, tmp_path: Path) -> None:
-    net = build_generator(SMALL.but({"netG": netG, "norm": norm, "load_size": 144}), 0)
-    assert shape_of(dict(net.state_dict()), tmp_path) == Shape(netG, 4, norm, False)
+    net = build_generator(SMALL.updated({"netG": netG, "norm": norm, "load_size": 144}), 0)
+    assert architecture_of(dict(net.state_dict()), tmp_path) == Architecture(netG, 4, norm, False)
     assert float(net.state_dict()["field_size"]) == 144
 
 
@@ -148,12 +148,12 @@ def test_a_checkpoint_of_no_sensible_width_is_refused(width: float, tmp_path: Pa
     weights = dict(build_generator(SMALL, 0).state_dict())
     weights["field_size"] = torch.tensor(width)
     with pytest.raises(UserInputError, match="field_size"):
-        shape_of(weights, tmp_path)
+        architecture_of(weights, tmp_path)
 
 
 def test_a_model_trained_on_at_another_size_predicts_at_that_size(tmp_path: Path) -> None:
     earlier = build_generator(SMALL, 0)
-    continued = SMALL.but({"load_size": 256})  # of which crops of 128 are trained on
+    continued = SMALL.updated({"load_size": 256})  # of which crops of 128 are trained on
     net = build_generator(continued, 1)
     assert float(net.state_dict()["field_size"]) == 256
     load_weights(net, dict(earlier.state_dict()), tmp_path / "latest_net_G.pth", continued)

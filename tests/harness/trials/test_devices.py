@@ -18,11 +18,11 @@ from harness.search.resolve import packing_remark
 from harness.search.stop_signals import StopSwitch
 from harness.trials.devices import (
     Slots,
-    mps_runs,
+    allocate_cluster_slots,
+    allocate_slots,
+    mps_is_running,
     place_of,
     resolve_devices,
-    share_out,
-    share_out_cluster,
     trials_that_fit,
     visible_device,
 )
@@ -50,7 +50,7 @@ def test_device_options_are_resolved(option: str, available: int, devices: tuple
 
 @pytest.mark.parametrize("option", ["tpu", "cuda:", "cuda:0,", "cuda:x", "cuda:-1", "cpu:0", ""])
 def test_invalid_device_options_are_refused(option: str) -> None:
-    with pytest.raises(UserInputError, match="is no device"):
+    with pytest.raises(UserInputError, match="is not a device"):
         resolve_devices(option, 8)
 
 
@@ -77,7 +77,7 @@ def test_a_device_that_does_not_exist_is_refused() -> None:
 def test_the_number_of_workers_and_threads(
     devices: tuple[str, ...], jobs: int | None, per_gpu: int | None, cores: int, slots: Slots
 ) -> None:
-    assert share_out(devices, jobs, per_gpu, cores) == slots
+    assert allocate_slots(devices, jobs, per_gpu, cores) == slots
 
 
 def test_processes_that_take_turns_on_a_gpu_are_not_packed(
@@ -85,10 +85,10 @@ def test_processes_that_take_turns_on_a_gpu_are_not_packed(
 ) -> None:
     """Only NVIDIA's multi-process service runs several at the same time."""
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
-    assert share_out(("cuda:0",), None, None, 16, mps_runs()) == Slots(1, 1, threads=4)
+    assert allocate_slots(("cuda:0",), None, None, 16, mps_is_running()) == Slots(1, 1, threads=4)
     (tmp_path / "control").touch()
-    assert share_out(("cuda:0",), None, None, 16, mps_runs()) == Slots(1, 16, threads=1)
-    assert share_out(("cuda:0",), None, 2, 16, mps_runs()) == Slots(2, 2, threads=4)
+    assert allocate_slots(("cuda:0",), None, None, 16, mps_is_running()) == Slots(1, 16, threads=1)
+    assert allocate_slots(("cuda:0",), None, 2, 16, mps_is_running()) == Slots(2, 2, threads=4)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_what_is_chosen_for_a_gpu_is_said_where_it_was_left_open(
 
 def test_per_gpu_needs_a_gpu() -> None:
     with pytest.raises(UserInputError, match="--per-gpu is for GPUs"):
-        share_out(("cpu",), None, 2, 8)
+        allocate_slots(("cpu",), None, 2, 8)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_the_workers_of_a_cluster(
     workers: int,
 ) -> None:
     slots = Slots(workers, workers, threads=1)
-    assert share_out_cluster(resources, option, jobs, per_gpu) == (device, slots)
+    assert allocate_cluster_slots(resources, option, jobs, per_gpu) == (device, slots)
 
 
 @pytest.mark.parametrize(
@@ -228,4 +228,4 @@ def test_a_cluster_refuses_devices_it_does_not_have(
     option: str, per_gpu: int | None, message: str
 ) -> None:
     with pytest.raises(UserInputError, match=message):
-        share_out_cluster({"CPU": 4.0}, option, None, per_gpu)
+        allocate_cluster_slots({"CPU": 4.0}, option, None, per_gpu)

@@ -53,7 +53,7 @@ def last_rung(trials: Trials) -> Rung:
 def test_each_kind_of_generator_is_timed_and_no_trial_becomes_another(
     plan: TrialPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "ENOUGH", 0.0)
+    monkeypatch.setattr(pace, "MIN_SECONDS", 0.0)
     unmeasured, measured = Trials(plan), Trials(plan)
     found = measured.measure()
     assert list(found.steps) == ["unet_128", "warp_unet_128"]
@@ -85,7 +85,7 @@ def test_a_pace_that_cannot_be_measured_is_an_empty_one() -> None:
 def test_on_a_gpu_the_replayed_step_is_timed(
     plan: TrialPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "ENOUGH", 0.0)
+    monkeypatch.setattr(pace, "MIN_SECONDS", 0.0)
     replayed: list[CapturedStep] = []
     step = CapturedStep.step
 
@@ -94,7 +94,7 @@ def test_on_a_gpu_the_replayed_step_is_timed(
         return step(self, *batch)
 
     monkeypatch.setattr(CapturedStep, "step", counted)
-    train = TRAIN.but({"preprocess": "crop", "perceptual_window": None, "dropout": False})
+    train = TRAIN.updated({"preprocess": "crop", "perceptual_window": None, "dropout": False})
     on_gpu = plan.model_copy(update={"device": "cuda:0", "train": train})
     with PretendedGpu():
         trials = Trials(on_gpu)

@@ -167,7 +167,7 @@ def test_other_networks_from_scratch(dataset: Path, tmp_path: Path) -> None:
     trials = make_trials(dataset, tmp_path, warm_start="none")
     _, result = run(trials, PARAMS, ngf=6, norm="instance")
     assert result is not None
-    generator = build_generator(TRAIN.but({"ngf": 6, "norm": "instance"}), seed=1)
+    generator = build_generator(TRAIN.updated({"ngf": 6, "norm": "instance"}), seed=1)
     generator.load_state_dict(torch.load(result.checkpoint, weights_only=True))
 
 
@@ -318,7 +318,7 @@ class TestInitFrom:
 def test_a_generator_initialised_as_a_copy_returns_nearly_its_input() -> None:
     """Grey values to within a few levels; a new network returns almost nothing of its input."""
     grey = pairs(1, 0).originals[0].float().mean(0).expand(1, 3, SIZE, SIZE) / 127.5 - 1
-    wider = TRAIN.but({"ngf": 16})  # than the copy needs
+    wider = TRAIN.updated({"ngf": 16})  # than the copy needs
     fresh, copying = build_generator(wider, 0), build_generator(wider, 0)
     init_as_copy(copying)
     distances = []
@@ -339,7 +339,7 @@ class Replayed:
 
     def replay(self) -> None:
         self.model.optimize(*self.inputs.batch())
-        self.model.averaged.move(self.model.generator)
+        self.model.averaged.update_average(self.model.generator)
 
 
 def test_trials_on_captured_steps_equal_those_on_eager_steps(
@@ -349,20 +349,20 @@ def test_trials_on_captured_steps_equal_those_on_eager_steps(
     captures = []
 
     def capture(model: Pix2Pix, inputs: Inputs) -> CapturedStep:
-        before = [tensor.detach().clone() for tensor in model.changed()]
+        before = [tensor.detach().clone() for tensor in model.changed_tensors()]
         model.optimize(*inputs.batch())  # as a capture's warm-up does, which is undone
         with torch.no_grad():
-            torch._foreach_copy_(model.changed(), before)
+            torch._foreach_copy_(model.changed_tensors(), before)
         captures.append(graph := Replayed(model, inputs))
         return CapturedStep(model, inputs, graph, {})  # type: ignore[arg-type]
 
     found = {}
     for way in ("eager", "captured"):
-        trials = make_trials(dataset, tmp_path / way, train=TRAIN.but({"dropout": False}))
+        trials = make_trials(dataset, tmp_path / way, train=TRAIN.updated({"dropout": False}))
         if way == "captured":
             monkeypatch.setattr(CapturedStep, "capture", capture)
             monkeypatch.setattr(
-                "harness.training.warm_start.replayed", lambda run, _, fed: (run, fed)
+                "harness.training.warm_start.capture_or_run_eagerly", lambda run, _, fed: (run, fed)
             )
             for module in ("harness.trials.trial", "harness.training.warm_start"):
                 monkeypatch.setattr(f"{module}.capturable", lambda settings, device: True)

@@ -19,7 +19,7 @@ from search_spaces.trial_params import TrialParams
 from tests.harness.trials.test_trial import KINDS, TRAIN, make_trials, pairs
 
 PLAN_SEED, OWN_SEED = 3, 11
-SETTINGS = TRAIN.but(
+SETTINGS = TRAIN.updated(
     {
         "preprocess": "crop",
         "steps": 6,
@@ -83,7 +83,7 @@ def test_the_warm_start_trains_the_generator_and_then_every_discriminator(
 
 def test_a_generator_that_moves_pixels_has_a_warm_start_of_its_own() -> None:
     """With other settings and its own learning rate; its discriminators learn at the usual one."""
-    settings = SETTINGS.but({"netG": "warp_unet_128", "ngf": 4, "warm_start_lr_warp": 7e-4})
+    settings = SETTINGS.updated({"netG": "warp_unet_128", "ngf": 4, "warm_start_lr_warp": 7e-4})
     torch.manual_seed(PLAN_SEED)  # of dropout
     found = make_warm_start(
         settings, SPLITS.train, KINDS[:1], torch.device("cpu"), PLAN_SEED, lambda *_: None

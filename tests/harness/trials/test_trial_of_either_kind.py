@@ -45,7 +45,7 @@ def test_the_warm_starts_of_both_kinds_are_made_together(prepared: Prepared) -> 
     assert baseline.warm_start != baseline.other_warm_start
     # It begins as the identity, and has hardly left it.
     assert baseline.other_warm_start == pytest.approx(baseline.noop, abs=0.03)
-    for paths in (trials.paths.warm_start, trials.paths.warm_start.of_other):
+    for paths in (trials.paths.warm_start, trials.paths.warm_start.other_kind):
         assert set(WarmStart.load(paths, KINDS).discriminators) == set(KINDS)
     panels = [trials.paths.warm_start_panel(other).read_bytes() for other in (False, True)]
     assert panels[0] != panels[1]
@@ -68,7 +68,7 @@ def test_a_trial_starts_from_the_warm_start_of_its_kind(
     generator, discriminator = trials.networks(task)
     assert isinstance(generator, WarpUnet) == moves
     paths = trials.paths.warm_start
-    saved = WarmStart.load(paths.of_other if moves else paths, KINDS)
+    saved = WarmStart.load(paths.other_kind if moves else paths, KINDS)
     assert all(torch.equal(v, saved.generator[k]) for k, v in generator.state_dict().items())
     expected = saved.discriminators[3, "vanilla"]
     assert all(torch.equal(v, expected[k]) for k, v in discriminator.state_dict().items())
@@ -90,7 +90,7 @@ def test_one_worker_runs_both_kinds_in_any_order(prepared: Prepared) -> None:
 def test_a_damaged_warm_start_of_the_other_kind_is_named(dataset: Path, tmp_path: Path) -> None:
     trials = make_trials(dataset, tmp_path, other_netG="warp_unet_128")
     trials.prepare(lambda done, total: None)
-    file = trials.paths.warm_start.of_other.generator
+    file = trials.paths.warm_start.other_kind.generator
     file.write_bytes(file.read_bytes()[:-100])
     fresh = make_trials(dataset, tmp_path, other_netG="warp_unet_128")
     with pytest.raises(SharedInputError, match="warm start"):

@@ -15,7 +15,7 @@ from reports.record.queries import recipe_trial
 from reports.record.study import StudyRecord
 from reports.texts.translations import translator
 from search_spaces.recipes import load_recipes
-from search_spaces.trial_params import FIVE
+from search_spaces.trial_params import REQUIRED_SETTINGS
 from tests.synthetic_studies import RECIPES, add_trial, empty_study
 
 
@@ -43,7 +43,7 @@ FINALISTS = {
 
 
 def test_they_are_those_of_the_search_space_and_of_its_recipes() -> None:
-    assert PARAMS == FIVE
+    assert PARAMS == REQUIRED_SETTINGS
     assert {RECOMMENDED, BLURRING} <= set(load_recipes())
 
 

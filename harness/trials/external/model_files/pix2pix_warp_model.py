@@ -1,9 +1,9 @@
 """`--model pix2pix_warp`: pix2pix with a generator that moves pixels instead of repainting them.
 
 Written into models/ by `harness export --format plugin`; it needs PyTorch 1.5 or newer, this
-repository, and torchvision for `--lambda_perceptual`. Its `latest_net_G.pth` is that of the pix2pix
-blur harness's netG warp_unet_128 (here `--netG unet_128`) and warp_unet_256 (`--netG unet_256`):
-`harness restore` and `--init-from` take it, and test.py takes those of `harness train`.
+repository, and torchvision for `--lambda_perceptual`. Its `latest_net_G.pth` has the same format as
+those of the pix2pix blur harness for netG warp_unet_128 (here `--netG unet_128`) and warp_unet_256
+(`--netG unet_256`): `harness restore` and `--init-from` read it, and test.py reads theirs.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from models.pix2pix_model import Pix2PixModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# The longest displacement, as a share of `field_size`, and the most that is painted over, of 2.
-LONGEST = 0.06
-MOST_PAINTED = 0.5
+# Maximum displacement as a share of `field_size`, and maximum correction of values in [-1, 1].
+MAX_DISPLACEMENT = 0.06
+MAX_CORRECTION = 0.5
 
-# Where relu1_1 ... relu5_1 stand in torchvision's `vgg19().features`, and how much each weighs.
+# The index of relu1_1 ... relu5_1 in torchvision's `vgg19().features`, and the weight of each.
 VGG19_LAYERS = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1.0}
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -32,9 +32,8 @@ class WarpGenerator(nn.Module):
     `[n, 3, h, w]` in [-1, 1] -> the same.
 
     Args:
-        unet: `networks.define_G`'s, with two output channels more than a picture has.
-        field_size: the width in pixels of the pictures that it is trained on; displacements are at
-            most 6 % of it.
+        unet: made by `networks.define_G`, with two more output channels than a picture has.
+        field_size: width in pixels of the training pictures; displacements are at most 6 % of it.
     """
 
     field_size: Tensor
@@ -46,32 +45,32 @@ class WarpGenerator(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         maps = self.model(pictures).float()
-        field = maps[:, :2] * (LONGEST * self.field_size)
-        restored: Tensor = moved(pictures, field) + maps[:, 2:] * MOST_PAINTED
+        field = maps[:, :2] * (MAX_DISPLACEMENT * self.field_size)
+        restored: Tensor = move_pixels(pictures, field) + maps[:, 2:] * MAX_CORRECTION
         return restored.clamp(-1, 1)
 
-    def begin_as_identity(self) -> None:
-        """Predict no displacement and no correction: the picture is returned unchanged."""
+    def init_as_identity(self) -> None:
+        """Initialise to predict no displacement and no correction: it returns its input."""
         head = self.model.model[3]
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
 
 
-def moved(pictures: Tensor, field: Tensor) -> Tensor:
-    """`[n, c, h, w]` sampled at each pixel's place plus `field` `[n, 2, h, w]`, x first, in pixels.
+def move_pixels(pictures: Tensor, field: Tensor) -> Tensor:
+    """Pictures `[n, c, h, w]` sampled at each pixel's position plus `field` `[n, 2, h, w]`.
 
-    Bicubic; beyond the border its pixels continue.
+    The field is in pixels, x first. Bicubic, with border pixels replicated.
     """
     height, width = pictures.shape[-2:]
     x = torch.arange(width, device=field.device) + field[:, 0]
     y = torch.arange(height, device=field.device)[:, None] + field[:, 1]
-    # grid_sample counts from -1 to 1, from outer edge to outer edge.
+    # grid_sample's coordinates are -1 to 1, from outer edge to outer edge.
     grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], -1)
     return F.grid_sample(pictures, grid, mode="bicubic", padding_mode="border", align_corners=False)
 
 
 class PerceptualLoss(nn.Module):
-    """The L1 distance of VGG19's features of two pictures, both `[n, 3, h, w]` in [-1, 1].
+    """The L1 distance between VGG19's features of two pictures, `[n, 3, h, w]` in [-1, 1].
 
     Johnson et al., "Perceptual Losses for Real-Time Style Transfer" (2016). torchvision downloads
     the ImageNet weights once.
@@ -98,14 +97,14 @@ class PerceptualLoss(nn.Module):
         return torch.stack(terms).sum()
 
     def features(self, pictures: Tensor) -> dict[int, Tensor]:
-        """The compared activations by their place in the trunk."""
+        """The compared activations, by their index in the trunk."""
         x = ((pictures + 1) / 2 - self.mean) / self.std
-        kept = {}
+        activations = {}
         for place, module in enumerate(self.trunk):
             x = module(x)
             if place in VGG19_LAYERS:
-                kept[place] = x
-        return kept
+                activations[place] = x
+        return activations
 
 
 def vgg19_features() -> Any:
@@ -129,7 +128,7 @@ class PerceptualPix2PixModel(Pix2PixModel):
                 "--lambda_perceptual",
                 type=float,
                 default=0.0,
-                help="weight of the distance of VGG19's features; 0: it is not looked at",
+                help="weight of the distance between VGG19's features; 0: not computed",
             )
         return parser
 
@@ -141,7 +140,7 @@ class PerceptualPix2PixModel(Pix2PixModel):
             self.loss_names.append("G_Perceptual")
 
     def backward_G(self) -> None:  # noqa: N802  # pix2pix's name
-        """The gradients of the generator's loss; each part of it carries its weight."""
+        """Compute the gradients of the generator's loss, whose terms include their weights."""
         logits = self.netD(torch.cat((self.real_A, self.fake_B), 1))
         self.loss_G_GAN = self.criterionGAN(logits, True)
         self.loss_G_L1 = self.criterionL1(self.fake_B, self.real_B) * self.opt.lambda_L1
@@ -154,7 +153,7 @@ class PerceptualPix2PixModel(Pix2PixModel):
 
 
 class Pix2PixWarpModel(PerceptualPix2PixModel):
-    """The same with `WarpGenerator` in place of the generator that repaints every pixel."""
+    """pix2pix with `WarpGenerator` instead of the generator that repaints every pixel."""
 
     def __init__(self, opt: Any) -> None:
         if opt.input_nc != opt.output_nc or opt.netG not in ("unet_128", "unet_256"):
@@ -170,7 +169,7 @@ class Pix2PixWarpModel(PerceptualPix2PixModel):
         )
         self.warp = WarpGenerator(unet, opt.load_size)
         self.netG: Any = self.warp
-        # Copies of before August 2025 distribute their networks here, newer ones in `setup`.
+        # Copies from before August 2025 distribute their networks here, newer ones in `setup`.
         gpu_ids = getattr(self, "gpu_ids", None)
         if gpu_ids:
             self.netG = networks.init_net(self.warp, *initial, gpu_ids)
@@ -181,9 +180,12 @@ class Pix2PixWarpModel(PerceptualPix2PixModel):
             self.optimizers = [self.optimizer_G, self.optimizer_D]
 
     def setup(self, opt: Any) -> None:
-        """Begin as the identity, or continue; only then, since newer copies initialise here."""
+        """Start as the identity unless a checkpoint is continued.
+
+        It must follow the copy's own setup, in which newer copies initialise the weights.
+        """
         super().setup(opt)
         if self.isTrain:
             self.warp.field_size.fill_(opt.load_size)
             if not opt.continue_train:
-                self.warp.begin_as_identity()
+                self.warp.init_as_identity()

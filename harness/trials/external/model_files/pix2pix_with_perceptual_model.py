@@ -1,7 +1,7 @@
 """`--model pix2pix_with_perceptual --use_perceptual --lambda_perceptual X`, as the guide names it.
 
-Written into models/ by `harness export --format plugin`, where the guide's own file of this name is
-missing; it needs the pix2pix_warp_model.py beside it.
+Written into models/ by `harness export --format plugin`, unless the guide's own file of this name
+is there; it needs pix2pix_warp_model.py in the same folder.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from models.pix2pix_warp_model import PerceptualPix2PixModel
 
 
 class Pix2PixWithPerceptualModel(PerceptualPix2PixModel):
-    """pix2pix's own generator; the perceptual term counts where `--use_perceptual` is given."""
+    """pix2pix's own generator; with `--use_perceptual`, G's loss has the perceptual term."""
 
     @staticmethod
     def modify_commandline_options(parser: Any, is_train: bool = True) -> Any:

@@ -25,12 +25,12 @@ from harness.search.search import run_search
 from harness.search.stop_signals import StopSwitch
 from harness.study.study import read_study
 from harness.trials.external.external_trial import (
-    lay_warm_start,
+    copy_warm_start,
     pix2pix_line,
-    scored_at,
+    rungs_by_mark,
     write_pictures,
 )
-from harness.trials.external.process import Followed, follow, losses_between
+from harness.trials.external.process import ProgramRun, follow, losses_between
 from harness.trials.external.repository import check_options, read_repository, trial_command
 from harness.trials.messages import TrialTask
 from harness.trials.worker import trial_runner
@@ -176,20 +176,20 @@ def test_a_trial_continues_from_the_discriminator_of_its_kind_depth_and_loss(
 ) -> None:
     run, own = tmp_path / "run", WarmStartPaths(tmp_path)
     run.mkdir()
-    for warm in (own, own.of_other):
+    for warm in (own, own.other_kind):
         for depth, mode in ((4, "vanilla"), (3, "lsgan"), (4, "lsgan")):
             file = warm.discriminator(depth, mode)
             file.write_text(file.name)
         warm.generator.write_text(warm.generator.name)
-    for warm in (own, own.of_other):
-        lay_warm_start(warm, PARAMS, run)
+    for warm in (own, own.other_kind):
+        copy_warm_start(warm, PARAMS, run)
         for net, start in (("G", warm.generator), ("D", warm.discriminator(4, "lsgan"))):
             assert (run / f"latest_net_{net}.pth").read_text() == start.name
 
 
-def followed(cwd: Path, run: Path) -> Followed:
+def followed(cwd: Path, run: Path) -> ProgramRun:
     """A train.py in `cwd`, as pix2pix's is followed."""
-    return Followed(
+    return ProgramRun(
         name="train.py",
         command=[sys.executable, "train.py"],
         cwd=cwd,
@@ -282,9 +282,9 @@ def test_loss_logs_of_both_ages_are_read(line: str, tmp_path: Path) -> None:
 
 def test_rungs_fall_on_whole_epochs() -> None:
     settings = QUICK.model_copy(update={"steps": 400, "rungs": (280, 310, 340, 370, 400)})
-    assert scored_at("epoch", settings, 64) == {5: 310, 6: 370, 7: 400}
+    assert rungs_by_mark("epoch", settings, 64) == {5: 310, 6: 370, 7: 400}
     threes = settings.model_copy(update={"batch_size": 3})  # 21 batches of 3 and one of 1
-    assert scored_at("epoch", threes, 64) == {13: 280, 15: 310, 16: 340, 17: 370, 19: 400}
+    assert rungs_by_mark("epoch", threes, 64) == {13: 280, 15: 310, 16: 340, 17: 370, 19: 400}
 
 
 class TestRepositories:
@@ -310,7 +310,7 @@ class TestRepositories:
 
     def test_moving_pixels_needs_our_model_file(self, repository: Repository) -> None:
         """The perceptual term too comes with it, whatever other model files are there."""
-        moving = QUICK.but({"netG": "warp_unet_128"})
+        moving = QUICK.updated({"netG": "warp_unet_128"})
         with pytest.raises(UserInputError, match=r"--model pix2pix_warp.*--format plugin --repo"):
             check_options(repository, PARAMS, moving)
         models = ("pix2pix", "pix2pix_warp")

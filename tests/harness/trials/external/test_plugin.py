@@ -38,7 +38,7 @@ from tests.synthetic_studies import make_study
 from tests.test_walls import imports
 
 STAND_IN = Path(__file__).with_name("stand_in_copy")
-SETTINGS = QUICK.but({"netG": "warp_unet_128", "ngf": 4, "ndf": 4, "dropout": False})
+SETTINGS = QUICK.updated({"netG": "warp_unet_128", "ngf": 4, "ndf": 4, "dropout": False})
 PARAMS = TrialParams(lambda_L1=100, lambda_perceptual=0, n_layers_D=2, gan_mode="lsgan", lr=1e-3)
 WORDS = shlex.split(
     "--model pix2pix_warp --name warp --netG unet_128 --ngf 4 --ndf 4 --norm batch --n_layers_D 2 "
@@ -118,7 +118,7 @@ def test_it_begins_as_the_identity(models: ModuleType) -> None:
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "none"])
 def test_the_same_weights_restore_the_same_as_here(models: ModuleType, norm: str) -> None:
-    net = trained_a_little(SETTINGS.but({"norm": norm}))
+    net = trained_a_little(SETTINGS.updated({"norm": norm}))
     net.field_size.fill_(64)
     model = created(models, "--norm", norm)
     model.warp.load_state_dict(net.state_dict())
@@ -339,7 +339,7 @@ def test_another_folder_is_no_copy(tmp_path: Path, name: str) -> None:
     assert not (copy / "models" / WARP).exists()
     file = tmp_path / "program.yaml"
     file.touch()
-    assert "is no copy of" in refused(run("--repo", file))
+    assert "is not a copy of" in refused(run("--repo", file))
 
 
 def test_words_that_do_not_belong_together(tmp_path: Path) -> None:

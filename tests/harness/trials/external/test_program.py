@@ -22,11 +22,11 @@ from harness.paths import StudyPaths
 from harness.search.plan import plan_search
 from harness.search.search import run_search
 from harness.search.stop_signals import StopSwitch
-from harness.trials.external.external_trial import other_program
+from harness.trials.external.external_trial import program_run
 from harness.trials.external.process import ExternalError
 from harness.trials.external.program import (
     check_program,
-    parsed_line,
+    parse_line,
     program_command,
     read_program,
 )
@@ -63,7 +63,7 @@ def test_a_search_drives_it_and_its_command_repeats_the_best(
     # A width that no warm start could have; the program has none.
     config = external_search(tmp_path, file, budget=3, study="program", pinned={"ngf": "4"})
     plan = plan_search(config)
-    train = plan.trial_plan.train.but({"steps": 6, "rungs": (3, 6)})
+    train = plan.trial_plan.train.updated({"steps": 6, "rungs": (3, 6)})
     assert plan.trial_plan.warm_start == "none"
     plan = replace(
         with_setup(plan, train=train.model_dump(mode="json")),
@@ -128,7 +128,7 @@ def test_a_finalist_restores_the_pictures_held_out(trials: Trials) -> None:
         ("crash", r"my_program\.yaml ended with exit code 1: .*the weights caught a cold"),
         ("hang", r"my_program\.yaml hung: nothing new for 2 s: epoch 1: l1"),
         ("missing", r"00001\.png does not exist"),
-        ("size", r"is 64x64 pixels, and what it restores is 128x128"),
+        ("size", r"is 64x64 pixels, but its input is 128x128"),
         ("no number", "its log has none, which is no loss, in: epoch 1: l1 none"),
     ],
 )
@@ -194,7 +194,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"command": "python my_train.py {pairs} {out} {epochs}"}, r"does not name \{inputs\}"),
     ({"command": "nothing {pairs} {out} {inputs} {epochs}"}, "nothing cannot be started in"),
     ({"folder": "nowhere"}, "cannot be started in .*nowhere"),
-    ({"losses": "l1 (?P<G_L1>"}, "no regular expression"),
+    ({"losses": "l1 (?P<G_L1>"}, "not a regular expression"),
     ({"losses": r"l1 (?P<G_L1>\S+)"}, r"no group \(\?P<epoch>"),
     ({"losses": r"(?P<epoch>\d+)"}, "no group named as a loss"),
 ]
@@ -228,10 +228,10 @@ def test_what_the_search_varies_must_reach_the_program(tmp_path: Path) -> None:
 
 def test_log_lines_without_a_loss_are_passed_over() -> None:
     pattern = r"(?P<epoch>\d+): (?P<G_L1>\S+)(?: (?P<G_GAN>\S+))?"
-    assert parsed_line("hello", pattern, "epoch") is None
-    assert parsed_line("3: 0.5", pattern, "epoch") == (3, {"G_L1": "0.5"})
-    assert parsed_line("3: 0.5 0.1", pattern, None) == (0, {"G_L1": "0.5", "G_GAN": "0.1"})
-    assert parsed_line("3: 0.5", None, "epoch") is None
+    assert parse_line("hello", pattern, "epoch") is None
+    assert parse_line("3: 0.5", pattern, "epoch") == (3, {"G_L1": "0.5"})
+    assert parse_line("3: 0.5 0.1", pattern, None) == (0, {"G_L1": "0.5", "G_GAN": "0.1"})
+    assert parse_line("3: 0.5", None, "epoch") is None
 
 
 def test_every_placeholder_has_its_own_value(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_every_placeholder_has_its_own_value(tmp_path: Path) -> None:
         silence=9,
     )
     paths, task = StudyPaths(tmp_path), TrialTask(4, PARAMS, 7, "final")
-    found = other_program(program, task, TRAIN, 5, PairSet.of([]), paths, "cuda:1")
+    found = program_run(program, task, TRAIN, 5, PairSet.of([]), paths, "cuda:1")
     assert list(found.command) == [
         *(str(paths.external.pairs), "5", str(paths.external.inputs("final"))),
         *(str(paths.external.run("f04")), "7", "cuda", str(paths.warm_start.generator)),
@@ -272,6 +272,6 @@ def test_it_gets_as_many_epochs_as_a_trial_has_steps(
         losses=None,
         silence=9,
     )
-    train = QUICK.but({"batch_size": batch, "steps": 400, "rungs": (400,)})
+    train = QUICK.updated({"batch_size": batch, "steps": 400, "rungs": (400,)})
     places = {"n_train": n_train}
     assert program_command(program, PARAMS, train, places) == ["train", str(epochs)]
