@@ -14,7 +14,7 @@ from harness.search.resumed_settings import has_same_data, recorded_setup, with_
 from harness.study.metadata import setup_of
 from harness.study.pareto import check_pareto
 from harness.tracking.client import check_tracking_uri, ignored_variable
-from harness.trials.external.trainer import choose_trainer, start_of
+from harness.trials.external.trainer import choose_trainer, no_baseline, start_of
 from reports.record.study import StudySetup
 from reports.texts.numbers import quantity
 from search_spaces.space import Space
@@ -130,7 +130,9 @@ def plan_search(
     plan = assemble(config, space, profile, train, placement, external)
     recipes, left_out = resolve.choose_recipes(space, train)
     n_test = plan.setup.data.n_test
-    finalists, unconfirmed = resolve.choose_finalists(config, n_test, plan.of_both_kinds)
+    finalists, unconfirmed = resolve.choose_finalists(
+        config, n_test, plan.of_both_kinds, no_baseline(external, space, train)
+    )
     ignored = ignored_variable(config.tracking_uri)
     remarks = (*doubts, *plan.remarks, *one_kind, *left_out, *unconfirmed, *ignored)
     return replace(

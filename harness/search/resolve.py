@@ -305,15 +305,17 @@ def final_runs(finalists: int, repeats: int, both: bool = False) -> int:
 
 
 def choose_finalists(
-    config: SearchConfig, n_test: int, both: bool = False
+    config: SearchConfig, n_test: int, both: bool = False, no_baseline: str = ""
 ) -> tuple[int, tuple[str, ...]]:
     """Resolve how many settings are confirmed at the end, with a message if none can be.
 
     Args:
         both: as in `final_runs`.
+        no_baseline: why the setting to compare with cannot be trained; "" if it can.
 
     Raises:
-        UserInputError: there are no held-out pairs, or the budget is too small for that number.
+        UserInputError: there are no held-out pairs, the budget is too small for that number, or
+            there is nothing to compare with.
     """
     finalists = FINALISTS if config.finalists == "auto" else config.finalists
     runs = final_runs(finalists, config.repeats, both)
@@ -324,6 +326,8 @@ def choose_finalists(
                 "The winner will not be confirmed: no pairs are held out from the search (put some "
                 "into test/, or give more different pictures).",
             )
+        if no_baseline:
+            return 0, (f"The winner will not be confirmed: {no_baseline}.",)
         if runs > config.budget * share:
             return 0, (
                 f"The winner will not be confirmed: that takes {runs} runs, {share:.0%} of a "
@@ -334,6 +338,10 @@ def choose_finalists(
         raise UserInputError(
             f"--finalists {config.finalists}: no pairs are held out from the search to confirm "
             "them on; put some into test/, give more different pictures, or use --finalists 0."
+        )
+    if config.finalists and no_baseline:
+        raise UserInputError(
+            f"--finalists {config.finalists}: {no_baseline}; add it, or use --finalists 0."
         )
     if runs >= config.budget:
         raise UserInputError(

@@ -11,6 +11,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.analysis.settings_in_words import settings_in_line, with_kind
+from reports.analysis.summary import endings
 from reports.commands.lengths import length_of_training
 from reports.commands.next_command import (
     NOWHERE,
@@ -38,6 +39,7 @@ from reports.record.queries import (
 )
 from reports.record.study import StudyRecord
 from reports.texts.numbers import number, signed, unsigned
+from reports.texts.recorded import recorded
 from reports.texts.translations import Translate
 
 Verb = Literal["wait", "use", "try", "keep", "choose", "either", "search"]
@@ -252,7 +254,8 @@ def single_run_decision(
         states = {one.state for one in trials_of(study)}
         failed = states and states <= {TrialState.FAIL, TrialState.PRUNED}
         sentence = say("decide_failed" if failed else "decide_wait")
-        return Decision("wait", None, sentence, command=status_command(study, where))
+        why = why_failed(study, say) if failed else ""
+        return Decision("wait", None, sentence, why=why, command=status_command(study, where))
     one = trial_name(trial.number)
     recommended = recipe_trial(study, RECOMMENDED)
     own = recommended is not None and recommended.number == trial.number
@@ -261,9 +264,11 @@ def single_run_decision(
     why = why_searched(study, trial, None if own else recommended, say)
     if not is_finished(study):
         verb, command = "wait", status_command(study, where)
-        done = trials_done(study)
+        done, aims = trials_done(study), StudyRecord.of(study).undertaken
         counts = {"done": done, "budget": budget_of(study) or done}
-        sentence = say("decide_leads_as_is" if as_is else "decide_leads", one=one, **counts)
+        confirming = aims and aims.runs and done >= aims.trials
+        leads = "decide_leads_confirming" if confirming else "decide_leads"
+        sentence = say("decide_leads_as_is" if as_is else leads, one=one, **counts)
     elif is_no_better_than_unchanged(study, trial):
         found = say(f"decide_below{'' if measures_blur(study) else '_own'}", one=one)
         if as_is:
@@ -287,6 +292,16 @@ def single_run_decision(
     if is_pareto(study) and verb != "wait" and not as_is:
         return pareto_decision(study, decision, say, where)
     return decision
+
+
+def why_failed(study: Study, say: Translate) -> str:
+    """The commonest reason for which trials ended; "" where none was noted."""
+    trials = trials_of(study)
+    commonest = max(endings(trials, both=False), key=lambda each: len(each.trials))
+    if not commonest.reason:
+        return ""
+    said = recorded(commonest.reason, say).rstrip(".")
+    return say("why_failed", count=len(commonest.trials), trials=len(trials), reason=said)
 
 
 def why_searched(

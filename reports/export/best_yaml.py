@@ -308,7 +308,14 @@ def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
 
 
 class BlockDumper(yaml.SafeDumper):
-    """The safe dumper, with multi-line texts as literal blocks and short lists on one line."""
+    """The safe dumper, with multi-line texts as literal blocks and short lists on one line.
+
+    What occurs twice is written twice, as people read it: the winner's section and `as_is` may be
+    of one trial.
+    """
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
         style = "|" if "\n" in text else None

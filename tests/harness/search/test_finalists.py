@@ -320,6 +320,16 @@ def test_more_than_there_is_room_for_is_refused(
         choose_finalists(wanted, n_test)
 
 
+def test_without_a_baseline_none_are_confirmed(tmp_path: Path) -> None:
+    auto = make_plan(tmp_path, budget=50).config
+    assert choose_finalists(auto, 9, no_baseline="why") == (
+        0,
+        ("The winner will not be confirmed: why.",),
+    )
+    with pytest.raises(UserInputError, match="--finalists 3: why; add it, or use --finalists 0"):
+        choose_finalists(auto.model_copy(update={"finalists": 3}), 9, no_baseline="why")
+
+
 class Gaudy(Instant):
     """Low lambda_L1 scores best and shifts the colours, as the guide warns."""
 

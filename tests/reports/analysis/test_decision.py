@@ -278,6 +278,13 @@ def test_a_search_that_goes_on_decides_nothing_yet() -> None:
     assert found.sentence == "Not decided yet: t006 leads after 9 of 50 trials"
     assert found.as_is is not None
     assert found.as_is.sentence == "With train.py as it is: t007 leads"
+    study = study_of_both_kinds(9)
+    StudyRecord.note(study, undertaken=Undertaken(trials=9, runs=15, jobs=1, began=0.0))
+    found = decided(study)  # stopped while its finalists were trained again
+    said = "Not decided yet: t006 leads after 9 trials, and the finalists' runs are not done"
+    assert (found.verb, found.sentence) == ("wait", said)
+    assert found.as_is is not None
+    assert found.as_is.sentence == "With train.py as it is: t007 leads"
     running = make_study(8, budget=8)
     running.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
     assert decided(running).verb == "wait"
@@ -294,8 +301,13 @@ def test_finalists_that_are_still_trained_are_waited_for() -> None:
 def test_nothing_completed() -> None:
     assert decided(empty_study()).sentence == "Not decided yet: no trial has been completed"
     failed = empty_study()
-    add_trial(failed, BEST, TrialState.FAIL, (), reason="x")
+    for state, reason in (
+        (TrialState.FAIL, "x"),
+        *((TrialState.PRUNED, f"nan at {n}") for n in "17"),
+    ):
+        add_trial(failed, BEST, state, (), reason=reason)
     assert decided(failed).sentence == "No decision: every trial failed or was stopped"
+    assert decided(failed).why == "2 of 3 trials ended with: nan at 1 to 7."
     assert decided(failed).command == "harness status --run-dir runs --study boundary-sharpness"
     failed.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
     assert decided(failed).sentence == "Not decided yet: no trial has been completed"

@@ -60,6 +60,7 @@ def test_the_winner_with_all_that_made_it() -> None:
 def test_it_is_read_back_as_it_was() -> None:
     config = best_config(make_study(12, name="얼굴 \"<script>\" 'q': # x"))
     assert yaml.safe_load(as_yaml(config)) == config
+    assert "&" not in as_yaml({"params": config["params"], "as_is": {"params": config["params"]}})
 
 
 def test_commands_stand_in_the_yaml_as_a_person_can_paste_them() -> None:

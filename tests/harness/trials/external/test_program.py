@@ -14,7 +14,7 @@ from null_tracker import NullTracker
 
 import harness.search.search
 from harness.config.profiles import QUICK
-from harness.config.settings import Program
+from harness.config.settings import Program, Repository
 from harness.console.views import QuietView
 from harness.data.pairs.pair_set import Dataset, PairSet, save_dataset
 from harness.errors import DivergedError, UserInputError
@@ -30,6 +30,7 @@ from harness.trials.external.program import (
     program_command,
     read_program,
 )
+from harness.trials.external.trainer import no_baseline
 from harness.trials.messages import Rung, TrialTask
 from harness.trials.trial import Trials
 from harness.trials.worker import trial_runner
@@ -81,6 +82,20 @@ def test_a_search_drives_it_and_its_command_repeats_the_best(
     found = tmp_path / "my program" / "program-t000" / "restored_2" / "00000.png"
     there = outcome.paths.external.run("t000") / "restored_2" / "00000.png"
     assert found.read_bytes() == there.read_bytes()
+
+
+def test_a_baseline_that_it_cannot_train_is_told(tmp_path: Path) -> None:
+    """Else its runs would be taken for those of a setting that they do not have."""
+    without = load_space("default", {"lambda_perceptual": "0"})
+    named = read_program(described(tmp_path / "a"), silence=2)
+    assert no_baseline(named, without, QUICK) == ""
+    words = tuple(word for word in named.command if "{lambda_perceptual}" not in word)
+    program = named.model_copy(update={"command": words})
+    assert no_baseline(program, without, QUICK).endswith("does not name {lambda_perceptual}")
+    assert no_baseline(program, load_space("default", {"lambda_perceptual": "10"}), QUICK) == ""
+    copy = Repository(folder=tmp_path, python="python", options=(), models=("pix2pix",), silence=1)
+    assert "--format plugin --repo" in no_baseline(copy, without, QUICK)
+    assert no_baseline(copy, load_space("default"), QUICK) == ""
 
 
 @pytest.fixture(scope="module")
