@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
@@ -26,12 +27,15 @@ from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoint_networks import shape_of
 from harness.training.checkpoints import first_difference, read_checkpoint
 from harness.training.networks import WarpUnet, bare_generator, restoring
+from reports.texts.numbers import quantity
 from search_spaces.checks import GENERATOR_MULTIPLE
 
 # Larger pictures are restored in tiles: as a whole they would need over 8 GB (ngf 64).
 MOST_PIXELS = 2**24
 TILE, OVERLAP = 2048, 256
 LOCK = ".restoring.lock"
+# Correlation of the halves of a picture at 32 x 32, above which it is taken for a pair.
+ALIKE = 0.95
 FIELD = ".flo"
 
 
@@ -49,16 +53,17 @@ class Restorer:
     device: torch.device
     bits: int
 
-    def check(self, file: Path) -> None:
-        """Reject a picture that `restored` cannot restore.
+    def check(self, file: Path) -> bool:
+        """Reject a picture that `restored` cannot restore; else, whether it looks like a pair.
 
         Raises:
             UserInputError: it cannot be read, or not without loss where nothing moves.
         """
-        read_picture(file, self.bits)
+        paired = halves_alike(read_picture(file, self.bits))
         if isinstance(self.generator, WarpUnet):
             with opened_picture(file) as opened:
                 refuse_lossy(opened, file)
+        return paired
 
     def restored(self, file: Path) -> tuple[Photograph, NDArray[np.float32] | None]:
         """The restored picture, and the displacement `[h, w, 2]` of a generator that moves pixels.
@@ -113,9 +118,17 @@ def restore_pictures(
             remark(sentence)
     restorer = Restorer(generator.to(device), multiple, torch.device(device), bits)
     refused: dict[Path, UserInputError] = {}
+    paired: list[Path] = []
     for file in targets:
         with noting(file, refused):
-            restorer.check(file)
+            if restorer.check(file):
+                paired.append(file)
+    if 3 * len(paired) > len(targets):  # their masks may lie beside them
+        remark(
+            f"Taken for pairs, A and B side by side: {len(paired)} of "
+            f"{quantity(len(targets), 'picture')}, such as {inline(paired[0])}. Each is restored "
+            "as one picture; give the retouched halves alone."
+        )
     if len(refused) < len(targets):
         with sole_writer(out, out / LOCK, "restoring pictures"):
             for file in [file for file in targets if file not in refused]:
@@ -201,6 +214,17 @@ def opened_folder(folder: Path, out: Path) -> tuple[list[Path], tuple[str, ...]]
         account = account_of(listing.passed_over)
         raise UserInputError(f"{inline(folder)} holds no pictures{account and f' ({account})'}.")
     return files, listing.passed_over
+
+
+def halves_alike(picture: Picture) -> bool:
+    """Whether the left half of a picture `[h, w, 3]` shows the same as the right one."""
+    half = picture.shape[1] // 2
+    left, right = (
+        np.asarray(Image.fromarray(side).convert("L").resize((32, 32), Image.Resampling.BOX))
+        for side in (picture[:, :half], picture[:, -half:])
+    )
+    flat = min(left.std(), right.std()) < 0.5
+    return not flat and float(np.corrcoef(left.ravel(), right.ravel())[0, 1]) > ALIKE
 
 
 def load_generator(file: Path) -> tuple[nn.Module, int]:

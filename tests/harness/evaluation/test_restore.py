@@ -99,6 +99,21 @@ def test_subfolders_keep_their_pictures_apart_and_other_files_are_named(tmp_path
         assert "passed over: 1 .heic (p0/c.heic)" in remarks[0]
 
 
+def test_pairs_side_by_side_are_remarked_on(tmp_path: Path) -> None:
+    """A generator takes the retouched half alone."""
+    checkpoint = write_checkpoint(tmp_path / "net.pth")
+    single = write_picture(tmp_path / "in" / "single.png", 40, 40)
+    pair = np.hstack([np.asarray(Image.open(single))] * 2)
+    Image.fromarray(pair).save(tmp_path / "in" / "pair.png")
+    Image.new("RGB", (40, 20)).save(tmp_path / "in" / "black.png")
+    for given, remarked in ((["pair.png"], 1), (["single.png", "pair.png", "black.png"], 0)):
+        remarks: list[str] = []
+        files = [tmp_path / "in" / name for name in given]
+        list(restore_pictures(checkpoint, files, tmp_path / "out", "cpu", remarks.append))
+        assert len(remarks) == remarked
+        assert all("side by side: 1 of 1 picture, such as" in said for said in remarks)
+
+
 def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
     checkpoint = write_checkpoint(tmp_path / "net.pth")
     name = "초상.png".encode("cp949")
