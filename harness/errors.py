@@ -12,7 +12,13 @@ NO_MEMORY = re.compile(
     r"out of memory|_ALLOC(ATION)?_FAILED|CUBLAS_STATUS_NOT_INITIALIZED|DefaultCPUAllocator"
 )
 GPU_ERROR = re.compile("(CUDA|cuDNN)( driver)? error")
-FULL = ("database or disk is full", "PytorchStreamWriter failed writing")
+# What SQLite, and PyTorch as it saves a file, say where a disk is full.
+FULL = (
+    "database or disk is full",
+    "PytorchStreamWriter failed writing",
+    ". unexpected pos ",
+    "iostream error",
+)
 
 
 class HarnessError(Exception):
