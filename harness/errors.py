@@ -12,7 +12,13 @@ OUT_OF_MEMORY = re.compile(
     r"out of memory|_ALLOC(ATION)?_FAILED|CUBLAS_STATUS_NOT_INITIALIZED|DefaultCPUAllocator"
 )
 GPU_ERROR = re.compile("(CUDA|cuDNN)( driver)? error")
-DISK_FULL = ("database or disk is full", "PytorchStreamWriter failed writing")
+# What SQLite, and PyTorch while it saves a file, say if the disk is full.
+DISK_FULL = (
+    "database or disk is full",
+    "PytorchStreamWriter failed writing",
+    ". unexpected pos ",
+    "iostream error",
+)
 
 
 class HarnessError(Exception):

@@ -9,13 +9,14 @@ import yaml
 
 from harness.errors import UserInputError
 from harness.paths import TrainingPaths, check_writable, write_atomically
+from harness.study.fixed_facts import old_and_new
 from search_spaces.strict_yaml import read_bounded, read_mapping
 
 # What messages call the settings that must not change when a training is resumed.
 SETTING_NAMES = {
     "params": "settings (params)",
     "train": "settings (train)",
-    "stages": "epochs, picture sizes or learning rates",
+    "stages": "stages: epochs, picture sizes or learning rates",
     "data": "pairs",
     "init_from": "networks to begin with (--init-from)",
 }
@@ -62,10 +63,21 @@ def claim_folder(folder: Path, facts: Mapping[str, Any]) -> str:
             f"{file} cannot be used ({error}): choose another folder with --out DIR."
         ) from error
     for name, value in facts.items():
-        if recorded.get(name) != value:
-            description = SETTING_NAMES.get(name, name.replace("_", " "))
+        if (had := recorded.get(name)) != value:
             raise UserInputError(
-                f"{folder} holds a training with other {description}: repeat the command that "
-                "started it to continue it, or choose another folder with --out DIR."
+                f"{folder} holds a training with other {difference(name, had, value)}: repeat the "
+                "command that started it to continue it, or choose another folder with --out DIR "
+                f"(there --init-from {folder / 'latest_net_G.pth'} continues from its weights)."
             )
     return str(key)
+
+
+def difference(name: str, had: Any, given: Any) -> str:
+    """A setting that differs, in words, with its two values if they are short."""
+    if name == "stages" and isinstance(had, list) and len(had) == len(given) == 1:
+        return difference("epochs", *had, *given)
+    if isinstance(had, dict) and isinstance(given, dict):
+        changed = [key for key in given if had.get(key) != given[key]]
+        return "; ".join(difference(key, had.get(key), given[key]) for key in changed)
+    values = "" if isinstance(given, list) else old_and_new(had, given)
+    return SETTING_NAMES.get(name, name.replace("_", " ")) + (f" ({values})" if values else "")

@@ -119,6 +119,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         check_fits(config.init_from, first, best.params.n_layers_D)
     direction = config.direction or best.provenance.direction
     folder = data_folder(config, best)
+    doubts = check_pairs(config, best, direction)
     prepared = [
         prepare(folder, direction, settings_for_stage(stage, best.train), config)
         for stage in stages
@@ -136,6 +137,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         device=device,
         data=f"{prepared[0].n_train} + {prepared[0].n_val} pairs of {prepared[0].source}",
         remarks=(
+            *doubts,
             *weights_remark(weights, config.weights, trunks),
             *ignored_variable(config.tracking_uri),
         ),
@@ -145,8 +147,8 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
             "stages": [stage.model_dump(mode="json") for stage in stages],
             "lr_policy": config.lr_policy,
             "lr_decay_iters": config.lr_decay_iters,
+            "direction": direction,  # before the pairs, whose digest depends on it
             "data": [data.digest for data in prepared],
-            "direction": direction,
             "objective": objective,
             "weights": weights,
             "init_from": [str(file.absolute()) for file in config.init_from],
@@ -256,16 +258,45 @@ def data_folder(config: TrainConfig, best: BestConfig) -> Path | None:
     Raises:
         UserInputError: the search's folder does not exist.
     """
-    searched_on = best.provenance.data
-    if config.data is not None or searched_on is None or searched_on.startswith("built-in"):
+    searched_on = searched_folder(best)
+    if config.data is not None or searched_on is None:
         return config.data
-    searched_on = made_pairs_of(searched_on, config.config.parent)
-    if not Path(searched_on).exists():
+    searched_on = Path(made_pairs_of(str(searched_on), config.config.parent))
+    if not searched_on.exists():
         raise UserInputError(
             f"{config.config} was found on the pairs of {searched_on}, which does not exist: name "
             "your pairs with --data DIR."
         )
-    return Path(searched_on)
+    return searched_on
+
+
+def searched_folder(best: BestConfig) -> Path | None:
+    """The folder of pairs that the search was given; None if they were built in."""
+    name = best.provenance.data
+    return None if name is None or name.startswith("built-in") else Path(name)
+
+
+def check_pairs(config: TrainConfig, best: BestConfig, direction: Direction) -> tuple[str, ...]:
+    """Remarks on pairs that the user names; those of the search were checked as it began.
+
+    Raises:
+        UserInputError: the pairs are not fit to be trained on.
+    """
+    if config.data is None:
+        return ()
+    from harness.data.check.at_start import check_at_start
+    from harness.data.pairs.cache import writable_cache
+    from harness.data.synthesis.make_pairs import RECORD
+
+    return check_at_start(
+        config.data,
+        direction,
+        chosen=config.direction is not None or searched_folder(best) is not None,
+        profile="",
+        cache=writable_cache(),
+        resumed=TrainingPaths(config.out).settings.exists(),
+        made=(config.data / RECORD).exists(),
+    )
 
 
 def prepare(

@@ -28,6 +28,13 @@ def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPla
         UserInputError: a file is invalid, the two have the same settings, differ in how they are
             trained or scored, or need the user's own code for it, or no pairs are held out.
     """
+    for file in files:
+        if file.is_dir() or file.suffix == ".pth":
+            raise UserInputError(
+                f"{file} is no best.yaml: harness compare trains two settings anew. Of trained "
+                "models, restore the same pictures with each by harness restore, and score both "
+                "results by harness score."
+            )
     one, other = (read_best_config(file) for file in files)
     if one.params == other.params:
         raise UserInputError(f"{files[0]} and {files[1]} hold the same settings: name two.")

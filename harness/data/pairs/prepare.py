@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from harness.config.settings import Direction, TrainSettings
 from harness.data.files.folder_bit_depth import depth_remark, with_bits
@@ -72,7 +73,8 @@ def prepare_data(
     Args:
         skip_bad: whether to leave out pairs that cannot be read, instead of raising an error.
         seed: matters only if the folder lacks splits, or has more pairs than are used.
-        every_pair: whether to use all training pairs, instead of at most `most_train`.
+        every_pair: whether to use all pairs of train/, as a full training does, instead of at most
+            `most_train`, with some set aside for a test.
 
     Raises:
         UserInputError: the pairs cannot be used; the message names the file. Nothing is written.
@@ -104,7 +106,8 @@ def prepare_data(
             f"{inline(data)}, whose names say what is to be restored: leave it out."
         )
     most = sys.maxsize if every_pair else most_train(train)
-    folder = with_held_out(found, most, seed, cache)
+    needed: tuple[Split, ...] = ("val",) if every_pair else ("val", "test")
+    folder = with_held_out(found, most, seed, cache, needed)
     limited = limit(folder, most, seed)
     digest = digest_of(
         [json.dumps(shape | {"direction": direction, "skip_bad": skip_bad}, sort_keys=True)],
@@ -187,7 +190,10 @@ def read_all(
             except UserInputError as error:
                 if skip_bad:
                     continue
-                raise UserInputError(f"{error} (--skip-bad leaves such files out.)") from error
+                raise UserInputError(
+                    f"{error} (harness data check {quote(str(folder.root))} --fix NEW writes a "
+                    "copy without such files; harness search has --skip-bad.)"
+                ) from error
             empty = False
             yield pair if split == "train" else centred_crop(pair, train.crop_size)
         if empty and split != "test":

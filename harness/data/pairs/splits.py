@@ -26,8 +26,14 @@ LEAST_TRAIN_GROUPS = 4
 MOST_TRAIN_BYTES = 4 << 30
 
 
-def with_held_out(folder: PairFolder, most: int, seed: int, cache: Path) -> PairFolder:
-    """Draw missing `val` and `test` splits from `train`, by whole pictures.
+def with_held_out(
+    folder: PairFolder,
+    most: int,
+    seed: int,
+    cache: Path,
+    needed: Sequence[Split] = ("val", "test"),
+) -> PairFolder:
+    """Draw those of the `needed` splits that are missing from `train`, by whole pictures.
 
     The search is scored on `val`, its finalists on `test`. A folder that is too small for both gets
     no `test`.
@@ -43,7 +49,7 @@ def with_held_out(folder: PairFolder, most: int, seed: int, cache: Path) -> Pair
         raise UserInputError(
             f"{inline(folder.root)} has no training pairs: put pictures into train/ there."
         )
-    missing: list[Split] = [split for split in ("val", "test") if split not in splits]
+    missing = [split for split in needed if split not in splits]
     if not missing:
         return folder
     # Opens no more pairs than can be used.

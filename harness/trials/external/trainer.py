@@ -72,8 +72,8 @@ def no_baseline(external: External | None, space: Space, train: TrainSettings) -
         for name, value in recommended.items():
             if name not in named and space.fixed.get(name, value) != value:
                 return (
-                    f"{said} {name} {format_value(value)}, and the command in {external.file} does not "
-                    f"name {{{name}}}"
+                    f"{said} {name} {format_value(value)}, and the command in {external.file} does "
+                    f"not name {{{name}}}"
                 )
     return ""
 

@@ -304,12 +304,14 @@ def test_a_file_that_holds_no_pairs_is_refused(tmp_path: Path, damage: bytes | N
 def test_a_full_training_uses_every_pair_and_a_trial_a_few(
     tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = write_pairs(tmp_path / "data")
+    """Nor are any of train/ set aside for a test, which only a search has."""
+    folder = write_pairs(tmp_path / "data", train=6)
     monkeypatch.setattr(held_out, "MOST_TRAIN_BYTES", 2 * 6 * QUICK.load_size**2)
     few, all_of_them = (
         prepared(folder, tmp_path / "cache", every_pair=every) for every in (False, True)
     )
-    assert (few.n_train, all_of_them.n_train) == (2, 4)
+    assert (few.n_train, few.n_val, few.n_test) == (2, 1, 1)
+    assert (all_of_them.n_train, all_of_them.n_val, all_of_them.n_test) == (5, 1, 0)
     assert few.digest != all_of_them.digest
 
 

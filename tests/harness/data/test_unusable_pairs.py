@@ -48,6 +48,7 @@ def test_a_bad_file_is_named_and_skipped_only_on_request(
     with pytest.raises(UserInputError, match=sentence) as caught:
         prepared(folder, tmp_path / "c")
     assert "train1.png" in str(caught.value)
+    assert f"harness data check {folder} --fix NEW writes a copy" in str(caught.value)
     assert not (tmp_path / "c" / "pairs").exists()
     assert prepared(folder, tmp_path / "c", skip_bad=True).n_train == 3
 

@@ -7,7 +7,7 @@ import pytest
 
 from harness.config.best_config import read_best_config
 from harness.errors import UserInputError
-from harness.full_training.folder import claim_folder
+from harness.full_training.folder import claim_folder, difference
 from harness.full_training.train import train_fully
 from harness.paths import TrainingPaths, sole_writer
 from tests.harness.full_training.helpers import STAGES, RecordingView, make_config
@@ -34,6 +34,7 @@ REFUSALS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"stages": STAGES}, {}, "--epochs and the stages"),
     ({}, {"epochs": 0, "epochs_decay": 0}, "no epochs"),
     ({}, {"data": Path("nowhere")}, "nowhere"),
+    ({}, {"direction": None}, "direction AtoB turns the sharper picture into the softer one"),
     ({"provenance": {"data": "/gone/pairs"}}, {"data": None}, "/gone/pairs, which does not exist"),
     ({}, {"out": Path("/proc/nothing")}, "cannot be written"),
     ({}, {"init_from": [Path("nothing.pth")]}, "nothing.pth cannot be read"),
@@ -115,3 +116,13 @@ def test_a_training_that_began_with_other_networks_is_refused_in_words(tmp_path:
     claim_folder(tmp_path, {"init_from": []})
     with pytest.raises(UserInputError, match=r"with other networks to begin with \(--init-from\):"):
         claim_folder(tmp_path, {"init_from": ["a" * 32]})
+
+
+def test_what_differs_from_a_training_is_named_with_its_values() -> None:
+    one, longer = ({"load_size": 128, "epochs": epochs} for epochs in (10, 1000))
+    assert difference("stages", [one], [longer]) == "epochs (10, now 1000)"
+    assert difference("stages", [one], [one, longer]).startswith("stages: epochs, picture sizes")
+    assert difference("params", {"lr": 1e-4, "a": 1}, {"lr": 2e-4, "a": 1}) == (
+        "lr (0.0001, now 0.0002)"
+    )
+    assert difference("data", ["a" * 32], ["b" * 32]) == "pairs"

@@ -36,7 +36,7 @@ def test_a_training_killed_midway_gives_the_same_files_after_a_resume(
     write_best(tmp_path / "best.yaml")
     words = ["--epochs", "2", "--epochs-decay", "2", "--check-every", "1", "--save-every", "2"]
     words += ["--weights", "random", "--device", "cpu", "--data", str(pairs)]
-    words += ["--run-dir", str(run_dir)]
+    words += ["--direction", "AtoB", "--run-dir", str(run_dir)]
     process = get_context("forkserver").Process(
         target=die_halfway,
         args=(tmp_path, ["train", "best.yaml", *words, "--out", "out"], dict(os.environ)),
@@ -92,9 +92,9 @@ def test_a_folder_belongs_to_one_training(
     finished: tuple[Path, RecordingView], pairs: Path
 ) -> None:
     folder, _ = finished
-    with pytest.raises(UserInputError, match="a training with other seed"):
+    with pytest.raises(UserInputError, match=r"a training with other seed \(0, now 1\)"):
         train_fully(make_config(folder.parent, pairs, seed=1), RecordingView())
-    with pytest.raises(UserInputError, match="a training with other epochs, picture sizes"):
+    with pytest.raises(UserInputError, match=r"with other epochs \(2, now 3\): repeat"):
         train_fully(make_config(folder.parent, pairs, epochs=3), RecordingView())
 
 

@@ -78,6 +78,12 @@ def test_only_the_two_are_trained_each_on_every_seed(tmp_path: Path) -> None:
     assert len((plan.paths.folder / "finals.txt").read_text().splitlines()) == 6
 
 
+@pytest.mark.parametrize("name", ["best_net_G.pth", "."])
+def test_trained_models_are_refused_with_the_way_to_compare_them(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserInputError, match=r"is no best\.yaml: .* by harness score\."):
+        plan_of(tmp_path, write(tmp_path / "a.yaml", 60), tmp_path / name)
+
+
 def test_the_objective_is_that_of_the_files(tmp_path: Path) -> None:
     of_vgg = {"objective": "boundary_sharpness_vgg"}
     one, other = write(tmp_path / "a.yaml", 60, of_vgg), write(tmp_path / "b.yaml", 300)

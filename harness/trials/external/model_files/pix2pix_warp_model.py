@@ -112,9 +112,16 @@ def vgg19_features() -> Any:
     from torchvision.models import vgg19  # type: ignore[import-untyped]
 
     try:
-        return vgg19(weights="IMAGENET1K_V1").features
-    except TypeError:  # torchvision before 0.13
-        return vgg19(pretrained=True).features
+        try:
+            return vgg19(weights="IMAGENET1K_V1").features
+        except TypeError:  # torchvision before 0.13
+            return vgg19(pretrained=True).features
+    except OSError as error:
+        raise SystemExit(
+            f"The perceptual term needs VGG19's weights, which cannot be downloaded ({error}): put "
+            "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth into "
+            f"{torch.hub.get_dir()}/checkpoints, or train with --lambda_perceptual 0."
+        ) from error
 
 
 class PerceptualPix2PixModel(Pix2PixModel):

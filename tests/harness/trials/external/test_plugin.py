@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -178,6 +179,17 @@ def test_its_perceptual_distance_is_ours(
     found = plugin.PerceptualLoss()(a, b)
     wanted = PerceptualLoss(tuple(VGG19_LAYERS), "pretrained", None)(a, b)
     assert float(found) == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_without_vgg19_s_weights_train_py_ends_with_one_sentence(
+    models: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(**_: object) -> None:
+        raise URLError("no network")
+
+    monkeypatch.setattr("torchvision.models.vgg19", offline)
+    with pytest.raises(SystemExit, match=r"no network.*/vgg19-\w+\.pth into .*checkpoints, or"):
+        importlib.import_module("models.pix2pix_warp_model").PerceptualLoss()
 
 
 @pytest.mark.parametrize(
