@@ -15,6 +15,7 @@ from harness.study.metadata import setup_of
 from harness.study.pareto import check_pareto
 from harness.tracking.client import check_tracking_uri, ignored_variable
 from harness.trials.external.trainer import choose_trainer, no_baseline, start_of
+from reports.record.names import MOVING
 from reports.record.study import StudySetup
 from reports.texts.numbers import quantity
 from search_spaces.space import Space
@@ -134,14 +135,28 @@ def plan_search(
         config, n_test, plan.of_both_kinds, no_baseline(external, space, train)
     )
     ignored = ignored_variable(config.tracking_uri)
-    remarks = (*doubts, *plan.remarks, *one_kind, *left_out, *unconfirmed, *ignored)
-    return replace(
+    plan = replace(
         plan,
         recipes=recipes,
         earlier=earlier,
-        remarks=remarks,
         finalists=finalists,
         setup=plan.setup.model_copy(update={"pinned": pinned}),
+    )
+    untried = too_few_to_move_pixels(plan)
+    remarks = (*doubts, *plan.remarks, *one_kind, *left_out, *unconfirmed, *untried, *ignored)
+    return replace(plan, remarks=remarks)
+
+
+def too_few_to_move_pixels(plan: SearchPlan) -> tuple[str, ...]:
+    """A message if the trials end before the recipe whose generator moves pixels."""
+    if not plan.of_both_kinds or MOVING not in plan.recipes:
+        return ()
+    needed = list(plan.recipes).index(MOVING) + 1
+    if plan.search_budget >= needed:
+        return ()
+    return (
+        f"--budget {plan.config.budget} ends before the recipe {MOVING}, whose generator moves "
+        f"pixels; --budget {needed + plan.final_runs} tries it too.",
     )
 
 

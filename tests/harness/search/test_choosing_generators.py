@@ -1,5 +1,6 @@
 """Which kinds of generator a search tries, as the user asks for it and as the study was begun."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from portraits import planned, write_pairs
 
 from harness.config.profiles import QUICK
 from harness.errors import UserInputError
-from harness.search.plan import SearchPlan
+from harness.search.plan import SearchPlan, too_few_to_move_pixels
 from harness.study.study import check_same, create_study
 from harness.training.networks import build_generator
 from search_spaces.space import load_space
@@ -37,6 +38,17 @@ def test_the_default_search_tries_both_kinds(pairs: Path) -> None:
     assert generators(plan) == ("unet_128", "warp_unet_128")
     assert plan.of_both_kinds
     assert plan.space.text == load_space("default").text == plan.setup.space
+
+
+def test_a_budget_that_ends_before_pixels_are_moved_is_remarked_on(pairs: Path) -> None:
+    sentence = (
+        "--budget 8 ends before the recipe warp, whose generator moves pixels; --budget 9 tries it "
+        "too."
+    )
+    assert sentence in planned(pairs, budget=8).remarks
+    assert not any("ends before" in remark for remark in planned(pairs, budget=9).remarks)
+    plan = replace(planned(pairs, budget=17), finalists=1)  # three settings, three times each
+    assert "--budget 18 tries" in too_few_to_move_pixels(plan)[0]
 
 
 @pytest.mark.parametrize(
