@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
+from shlex import quote
 
 import numpy as np
 from PIL import Image
@@ -16,7 +17,13 @@ from harness.data.files.folder_bit_depth import bits_of, depth_remark
 from harness.data.files.listing import Remark, account_of, list_pictures, name_of, no_remark
 from harness.data.files.new_folder import new_folder
 from harness.data.files.pair_folders import Split
-from harness.data.files.picture_reading import MAX_ENLARGEMENT, Picture, read_picture
+from harness.data.files.picture_reading import (
+    MAX_ENLARGEMENT,
+    Picture,
+    halves_alike,
+    read_picture,
+    told_of_pairs,
+)
 from harness.data.files.processes import Map, counted, pooled
 from harness.data.synthesis.displacement_files import save_fields
 from harness.data.synthesis.face_detection import find_face
@@ -88,10 +95,12 @@ def make_pairs(
     picture.
 
     Args:
-        remark: receives sentences about ignored files, a guessed bit depth, and how far it is.
+        remark: receives sentences about ignored files, a guessed bit depth, pairs side by side, and
+            how far it is.
 
     Raises:
-        UserInputError: no usable originals, or the output folder is not new. Nothing stays behind.
+        UserInputError: no usable originals, or most are pairs side by side; or the output folder is
+            not new. Nothing stays behind.
     """
     files, passed_over = find_originals(originals)
     # The processes end before the folder is removed, so that none writes to it any more.
@@ -101,7 +110,8 @@ def make_pairs(
             if sentence:
                 remark(sentence)
         names = list(files)
-        groups = same_portraits({name: files[name] for name in names[:pairs]}, plan.bits, spread)
+        drawn = {name: files[name] for name in names[:pairs]}
+        groups = same_portraits(drawn, plan.bits, spread, originals, remark)
         groups += [[name] for name in names[pairs:]]
         splits = split_of(groups)
         pictures = {name: group[0] for group in groups for name in group}
@@ -152,18 +162,38 @@ def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     return originals, passed_over
 
 
-def same_portraits(files: Mapping[str, Path], bits: int, spread: Map) -> list[list[str]]:
-    """The names of originals in groups that show the same picture, whole or cropped."""
+def same_portraits(
+    files: Mapping[str, Path], bits: int, spread: Map, folder: Path, remark: Remark
+) -> list[list[str]]:
+    """The names of originals in groups that show the same picture, whole or cropped.
+
+    Raises:
+        UserInputError: most of them are pairs side by side; of some, `remark` is told.
+    """
     names = list(files)
-    entries = ((file, bits) for file in files.values())
-    groups = same_picture_groups(list(spread(signature_of, entries)))
+    looks = list(spread(look_at, ((file, bits) for file in files.values())))
+    double = [files[name] for name, (_, alike) in zip(names, looks, strict=True) if alike]
+    if double:
+        found = told_of_pairs(double, len(names))
+        if 2 * len(double) > len(names):
+            raise UserInputError(
+                f"{found}, and --originals takes single portraits: search on such pairs with "
+                f"harness search --data {quote(str(folder))} --direction AtoB (BtoA if the "
+                "retouched half is the right one)."
+            )
+        remark(
+            f"{found}: each is used as one portrait; remove it, or search on such pairs with "
+            "--data DIR --direction AtoB or BtoA."
+        )
+    groups = same_picture_groups([known for known, _ in looks])
     return [[names[index] for index in group] for group in groups]
 
 
-def signature_of(entry: tuple[Path, int]) -> Signature:
-    """What identifies an original's picture. `entry`: its file, and the bits of 16-bit ones."""
+def look_at(entry: tuple[Path, int]) -> tuple[Signature, bool]:
+    """What identifies an original's picture, and whether it looks like a pair side by side.
+    `entry`: its file, and the bits of 16-bit ones."""
     picture = read_picture(*entry)
-    return signature(picture, picture)
+    return signature(picture, picture), halves_alike(picture)
 
 
 def split_of(groups: Sequence[Sequence[str]]) -> dict[str, Split]:
