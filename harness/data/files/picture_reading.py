@@ -204,7 +204,7 @@ def split_halves(picture: Picture, file: Path) -> tuple[Picture, Picture]:
     if width % 2:
         raise UserInputError(
             f"{inline(file)} is {width} pixels wide, an odd number, so it is not two halves of one "
-            "size: put A and B side by side at the same width, or, if these are single pictures, "
+            "size: put A and B side by side at the same width, or, if these are originals alone, "
             "have pairs made of them with harness search --originals DIR."
         )
     if min(width // 2, height) < MIN_SIDE:

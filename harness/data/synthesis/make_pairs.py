@@ -3,7 +3,7 @@
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from shlex import quote
@@ -14,7 +14,15 @@ from PIL import Image
 from harness.data.files.bit_depth import WIDEST
 from harness.data.files.duplicates import Signature, same_picture_groups, signature
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
-from harness.data.files.listing import Remark, account_of, list_pictures, name_of, no_remark
+from harness.data.files.listing import (
+    Remark,
+    account_of,
+    list_pictures,
+    name_of,
+    names_that_pair,
+    no_remark,
+    stem_of,
+)
 from harness.data.files.new_folder import new_folder
 from harness.data.files.pair_folders import Split
 from harness.data.files.picture_reading import (
@@ -106,7 +114,11 @@ def make_pairs(
     # The processes end before the folder is removed, so that none writes to it any more.
     with new_folder(plan.out, "--out") as aside, pooled(processes) as spread:
         plan = replace(plan, bits=bits_of(list(files.values())))
-        for sentence in (account_of(passed_over), depth_remark(plan.bits)):
+        for sentence in (
+            account_of(passed_over),
+            depth_remark(plan.bits),
+            told_of_names(originals, files.values()),
+        ):
             if sentence:
                 remark(sentence)
         names = list(files)
@@ -160,6 +172,18 @@ def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
             "with --originals."
         )
     return originals, passed_over
+
+
+def told_of_names(folder: Path, files: Iterable[Path]) -> str:
+    """For the user: that originals are named like pairs of two files; "" if not."""
+    named = names_that_pair([stem_of(file, folder) for file in files])
+    if named is None:
+        return ""
+    return (
+        f"The names in {inline(folder)} pair up ({', '.join(map(inline, named))}), and each "
+        "picture is used as an original: if some are retouched, search on the pairs with --data "
+        "and the folders retouched/ and original/ instead."
+    )
 
 
 def same_portraits(

@@ -243,21 +243,24 @@ def test_portraits_that_make_no_pairs_are_refused(
 def test_pairs_side_by_side_are_no_portraits(
     portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Most of a folder: refused; a few: told."""
+    """Most of a folder: refused; a few: told, as of names that pair up."""
     for file in sorted(portraits.iterdir())[1:]:
         Image.fromarray(np.hstack([np.asarray(Image.open(file))] * 2)).save(file)
     place = tmp_path / "runs" / "made-pairs"
     with pytest.raises(UserInputError) as refused:
         made_for_search(portraits, place, 128)
-    found = f"pictures (first {portraits / '1.png'}) both halves show the same"
-    assert str(refused.value).startswith(f"In 2 of 3 {found}")
+    found = f"In 2 of 3 pictures (first {portraits / '1.png'}) both halves show the same"
+    assert str(refused.value).startswith(found)
     assert f"harness search --data {portraits} --direction AtoB" in str(refused.value)
     assert not (tmp_path / "runs").exists()
     shutil.copy(portraits / "0.png", portraits / "3.png")
     said: list[str] = []
     monkeypatch.setattr("harness.data.synthesis.make_pairs.make_one", lambda _: "{}")
+    for old, new in (("3", "0_after"), ("0", "0_before"), ("1", "1_after"), ("2", "1_before")):
+        (portraits / f"{old}.png").rename(portraits / f"{new}.png")
     made_for_search(portraits, place, 128, said.append)
-    assert said[1].startswith(f"In 2 of 4 {found}")
+    assert said[1].startswith(f"The names in {portraits} pair up (0_after, 0_before), and each")
+    assert said[2].startswith(f"In 2 of 4 pictures (first {portraits / '1_after.png'}) both halves")
 
 
 def test_a_damaged_portrait_is_named_and_nothing_is_left(portraits: Path, tmp_path: Path) -> None:
