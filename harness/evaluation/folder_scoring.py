@@ -113,15 +113,17 @@ def match_folders(
 
 
 def match_results(folder: Path, remark: Remark = no_remark) -> list[PictureFiles]:
-    """The pictures that pix2pix's `test.py` wrote to a folder, or to `images/` in it.
+    """The pictures that pix2pix's `test.py` wrote to a folder, or to an `images/` below it.
 
     test.py applies its `--direction` itself: real_A is always the input.
+
+    Args:
+        remark: receives sentences about the other files, and where the pictures were found.
 
     Raises:
         UserInputError: there are none, or a restored picture lacks its real_A or real_B.
     """
-    inner = folder / "images"
-    files = pictures_of(inner if inner.is_dir() else folder, "--results", remark, deep=False)
+    files = pictures_of(results_place(folder, remark), "--results", remark, deep=False)
     stems = sorted(stem.removesuffix(RESTORED) for stem in files if stem.endswith(RESTORED))
     if not stems:
         raise UserInputError(
@@ -146,6 +148,29 @@ def match_results(folder: Path, remark: Remark = no_remark) -> list[PictureFiles
         )
         for stem in stems
     ]
+
+
+def results_place(folder: Path, remark: Remark) -> Path:
+    """Where test.py's pictures are: in `folder`, in its `images/`, or in the only `images/` one or
+    two levels further below.
+
+    Raises:
+        UserInputError: there are several.
+    """
+    inner = folder / "images"
+    if inner.is_dir() or any(folder.glob(f"*{RESTORED}.*")):
+        return inner if inner.is_dir() else folder
+    # test.py writes to results/NAME/test_EPOCH/images.
+    depths = ("*/images", "*/*/images")
+    files = (file for depth in depths for file in folder.glob(f"{depth}/*{RESTORED}.*"))
+    places = sorted({file.parent for file in files})
+    if len(places) > 1:
+        raise UserInputError(
+            f"{inline(folder)} holds results of pix2pix in {listing_of(places)}: name one of them."
+        )
+    for place in places:
+        remark(f"--results {inline(folder)}: the pictures in {inline(place)} are scored.")
+    return places[0] if places else folder
 
 
 def pictures_of(folder: Path, flag: str, remark: Remark, deep: bool = True) -> dict[str, Path]:
@@ -178,7 +203,7 @@ def reject_missing(
         )
 
 
-def listing_of(names: Sequence[str]) -> str:
+def listing_of(names: Sequence[str | Path]) -> str:
     """The first few names, and how many more."""
     more = len(names) - LISTED
     first = ", ".join(inline(Path(name)) for name in names[:LISTED])

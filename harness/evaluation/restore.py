@@ -26,11 +26,12 @@ from harness.data.files.picture_reading import (
     halves_alike,
     opened_picture,
     read_picture,
+    told_of_pairs,
 )
 from harness.data.files.picture_writing import write_like
 from harness.data.pairs.sizing import to_tensor
 from harness.data.synthesis.displacement_files import FIELD, save_flo
-from harness.errors import UserInputError, inline, quantity
+from harness.errors import UserInputError, inline
 from harness.evaluation.padding import run_padded
 from harness.evaluation.restore_by_field import find_maps, move_pixels
 from harness.paths import check_writable, replace_atomically, sole_writer
@@ -136,9 +137,8 @@ def restore_pictures(
             double += [file] if restorer.check(file) else []
     if double:
         remark(
-            f"In {len(double)} of {quantity(len(targets), 'picture')} (first {inline(double[0])}) "
-            "both halves show the same, as in a pair side by side: each is restored as one "
-            "picture; give the retouched halves alone."
+            f"{told_of_pairs(double, len(targets))}: each is restored as one picture; give the "
+            "retouched halves alone."
         )
     if len(refused) < len(targets):
         with sole_writer(out, out / LOCK, "restoring pictures"):

@@ -1,5 +1,6 @@
 """`harness score` refuses unusable input with one sentence and writes nothing."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 import torch
 from PIL import Image
 from scoring import flags, refused
+
+from harness.evaluation.folder_scoring import match_results
 
 
 def test_the_weights_of_the_chosen_network_are_required(
@@ -169,3 +172,21 @@ def test_results_that_lack_a_part_are_listed(score, folder: Path) -> None:
     for ending in ("fake_B", "real_B"):
         Image.new("RGB", (64, 64)).save(folder / "pred" / f"p_{ending}.png")
     refused(score("--results", folder / "pred"), "lacks p_real_A", folder)
+
+
+def test_results_are_found_below_the_named_folder_unless_there_are_several(
+    score, folder: Path
+) -> None:
+    run = folder / "results" / "face"
+    images = run / "test_latest" / "images"
+    images.mkdir(parents=True)
+    for ending in ("fake_B", "real_A", "real_B"):
+        Image.new("RGB", (64, 64)).save(images / f"p_{ending}.png")
+    for named in (run, run.parent):
+        remarks: list[str] = []
+        found = match_results(named, remarks.append)
+        assert [one.restored for one in found] == [images / "p_fake_B.png"]
+        assert remarks == [f"--results {named}: the pictures in {images} are scored."]
+    other = shutil.copytree(images, run / "test_20" / "images")
+    message = f"holds results of pix2pix in {other}, {images}: name one of them"
+    refused(score("--results", run), message, folder)

@@ -122,7 +122,7 @@ def refusal(
     """
     place, kind = inline(data), found[0].kind
     if kind == "unlike" and folder.layout == "aligned" and 2 * len(found) > pairs:
-        return f"{single_pictures(folder.root, len(found), pairs)}."
+        return f"{single_pictures(folder, len(found), pairs)}."
     if kind == "direction":
         return f"{place}: {sentence(found)} (then name --direction {direction})."
     command = f"harness data check {quote(str(data))} --fix NEW"

@@ -29,6 +29,7 @@ from harness.data.check.findings import (
     suggested_direction,
 )
 from harness.data.files.duplicates import same_picture_groups
+from harness.data.files.listing import names_that_pair, stem_of
 from harness.data.files.pair_folders import PairFolder
 from harness.data.files.processes import parallel_map
 from harness.errors import inline, quantity
@@ -69,7 +70,7 @@ class CheckResult:
         heights = [pair.height for pair in self.pairs]
         warps = [pair.warp_largest for pair in self.pairs]
         if self.single_pictures:
-            return f"{single_pictures(self.folder.root, self.unlike, len(self.pairs))}."
+            return f"{single_pictures(self.folder, self.unlike, len(self.pairs))}."
         suggestion = (
             f"suggested: --direction {self.direction}, the original being the sharper half"
             if self.direction
@@ -115,12 +116,25 @@ class CheckResult:
                 yield f"{level}: and {more} like this one (-o PAGE.html shows them)."
 
 
-def single_pictures(folder: Path, unlike: int, pictures: int) -> str:
+def single_pictures(folder: PairFolder, unlike: int, pictures: int) -> str:
     """A sentence that a folder has no pairs, since many of its pictures have unlike halves."""
+    root = folder.root
+    files = [pair.a for pairs in folder.splits.values() for pair in pairs]
+    named = names_that_pair([stem_of(file, root) for file in files])
+    if named:
+        remedy = (
+            f"their names pair up ({', '.join(map(inline, named))}), so put the retouched pictures "
+            "into retouched/ and their originals into original/, under equal names, or list them "
+            "in pairs.csv with the columns a (retouched) and b"
+        )
+    else:
+        remedy = (
+            f"let pairs be made of them with harness search --originals {quote(str(root))}, or put "
+            "each beside its retouched version"
+        )
     return (
-        f"{inline(folder)} holds single pictures, not pairs: the left and right halves of {unlike} "
-        f"of {pictures} do not show one picture; let pairs be made of them with harness search "
-        f"--originals {quote(str(folder))}, or put each beside its retouched version"
+        f"{inline(root)} holds single pictures, not pairs: the left and right halves of {unlike} "
+        f"of {pictures} do not show one picture; {remedy}"
     )
 
 

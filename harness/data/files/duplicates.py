@@ -88,9 +88,9 @@ def same_picture_groups(signatures: Sequence[Signature]) -> list[list[int]]:
     return sorted(sorted(group) for group in groups.subsets())
 
 
-def read_signature(files: PairFiles) -> Signature:
-    """A pair's signature; if it cannot be read (reported later), an empty one that matches none."""
+def read_signature(files: PairFiles) -> Signature | None:
+    """A pair's signature; None if it cannot be read, which is reported later."""
     try:
         return signature(*read_halves(files))
     except UserInputError:
-        return Signature((), b"")
+        return None

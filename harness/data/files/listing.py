@@ -1,10 +1,12 @@
 """List the pictures of a folder and its subfolders, and the entries that are not pictures."""
 
 import os
+import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 
 from harness.errors import UserInputError, inline, quantity
@@ -14,6 +16,8 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".tif", ".tiff"
 # Files that file managers create in every folder.
 CLUTTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 FOLDER = "folder"
+# A name, and its last word; a number at the end counts pictures.
+LAST_WORD = re.compile(r"(.+)([ _.-][^\W\d_]+)")
 
 Remark = Callable[[str], object]
 """Callback that shows the user one sentence."""
@@ -153,6 +157,21 @@ def unique_stems(files: Iterable[Path], folder: Path) -> dict[str, Path]:
             )
         found[stem] = file
     return found
+
+
+def names_that_pair(stems: Collection[str]) -> tuple[str, str] | None:
+    """The first two names that differ in a last word only, as `x_after` and `x_before`, or `x` and
+    `x-edit`, if most have such a counterpart by the same words; else None."""
+    bases: dict[str, set[str]] = {"": set(stems)}
+    for stem in stems:
+        if found := LAST_WORD.fullmatch(stem):
+            bases.setdefault(found[2], set()).add(found[1])
+    frequent = sorted(ending for ending, of in bases.items() if 4 * len(of) > len(stems))
+    for one, other in combinations(frequent, 2):
+        both = bases[one] & bases[other]
+        if 4 * len(both) > len(stems):
+            return min(both) + one, min(both) + other
+    return None
 
 
 def account_of(passed_over: Iterable[str]) -> str:

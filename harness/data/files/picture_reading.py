@@ -3,7 +3,7 @@
 import io
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from harness.data.files import bit_depth as depth
-from harness.errors import UserInputError, inline
+from harness.errors import UserInputError, inline, quantity
 
 Picture = NDArray[np.uint8]
 
@@ -204,7 +204,7 @@ def split_halves(picture: Picture, file: Path) -> tuple[Picture, Picture]:
     if width % 2:
         raise UserInputError(
             f"{inline(file)} is {width} pixels wide, an odd number, so it is not two halves of one "
-            "size: put A and B side by side at the same width, or, if these are single pictures, "
+            "size: put A and B side by side at the same width, or, if these are originals alone, "
             "have pairs made of them with harness search --originals DIR."
         )
     if min(width // 2, height) < MIN_SIDE:
@@ -220,6 +220,14 @@ def halves_alike(picture: Picture) -> bool:
     small = Image.fromarray(picture).resize((64, 32), Image.Resampling.BOX).convert("L")
     left, right = (half.ravel() for half in np.hsplit(np.asarray(small, np.float64), 2))
     return bool(min(left.std(), right.std()) > 1 and np.corrcoef(left, right)[0, 1] > ALIKE)
+
+
+def told_of_pairs(double: Sequence[Path], pictures: int) -> str:
+    """For the user: that so many of the pictures have halves alike. Begins a sentence."""
+    return (
+        f"In {len(double)} of {quantity(pictures, 'picture')} (first {inline(double[0])}) both "
+        "halves show the same, as in a pair side by side"
+    )
 
 
 def read_mask(file: Path, height: int, width: int) -> NDArray[np.bool_]:

@@ -22,6 +22,8 @@ MOST_VAL = 32
 VAL_SHARE = 0.2
 # With fewer different pictures than this, none is moved to test.
 LEAST_TRAIN_GROUPS = 4
+# Part of the cache's key: increase when the same pairs give other groups.
+VERSION = 2
 # Limit for the training pairs of a study; a full training uses all pairs.
 MOST_TRAIN_BYTES = 4 << 30
 
@@ -36,7 +38,7 @@ def with_held_out(
     """Draw those of the `needed` splits that are missing from `train`, by whole pictures.
 
     The search is scored on `val`, its finalists on `test`. A folder that is too small for both gets
-    no `test`.
+    no `test`. Pairs whose pictures cannot be read stay in `train`.
 
     Args:
         most: maximum number of training pairs.
@@ -60,16 +62,19 @@ def with_held_out(
             "to validate with."
         )
     groups = [[pairs[index] for index in group] for group in picture_groups(pairs, cache)]
-    if "val" in missing and len(groups) < 2:
+    readable = {pair.name for group in groups for pair in group}
+    unreadable = [[pair] for pair in pairs if pair.name not in readable]
+    if "val" in missing and len(groups) + len(unreadable) < 2:
         raise UserInputError(
             f"All pairs of {inline(folder.root)} show one picture, so that none can be held out "
             "to validate with: add pairs of another."
         )
     random.Random(seed).shuffle(groups)
-    count = min(MOST_VAL, max(1, round(VAL_SHARE * len(pairs))))
+    groups = unreadable + groups  # drawn from its end
+    count = min(MOST_VAL, max(1, round(VAL_SHARE * len(readable))))
     for split in missing:
         held_out: list[PairFiles] = []
-        least = 1 if split == "val" else LEAST_TRAIN_GROUPS
+        least = 1 if split == "val" else LEAST_TRAIN_GROUPS + len(unreadable)
         while len(groups) > least and len(held_out) < count:
             held_out += groups.pop()
         if held_out:
@@ -84,19 +89,22 @@ def by_name(pairs: Iterable[PairFiles]) -> tuple[PairFiles, ...]:
 
 
 def picture_groups(pairs: Sequence[PairFiles], cache: Path) -> list[list[int]]:
-    """Groups of indices of pairs that show the same picture, whole or cropped.
+    """Groups of indices of pairs that show the same picture, whole or cropped; unreadable pairs are
+    in none.
 
     Cached by the files' names, sizes and times, so that a resumed search opens no picture.
     """
     bits = {f"{pair.bits} bits" for pair in pairs if pair.bits != WIDEST}
-    stamps = digest_of(map(stamp, (file for pair in pairs for file in pair.files)), bits)
+    files = (file for pair in pairs for file in pair.files)
+    stamps = digest_of([str(VERSION)], map(stamp, files), bits)
     file = cache / "groups" / f"{stamps}.json"
     with suppress(OSError, ValueError):
         groups: list[list[int]] = json.loads(file.read_text(encoding="utf-8"))
         return groups
-    groups = same_picture_groups(
-        list(parallel_map(read_signature, pairs, processes_for(len(pairs))))
-    )
+    signatures = enumerate(parallel_map(read_signature, pairs, processes_for(len(pairs))))
+    read = {index: known for index, known in signatures if known is not None}
+    places = list(read)
+    groups = [[places[n] for n in group] for group in same_picture_groups(list(read.values()))]
     # Without a cache, the groups are computed again the next time.
     with suppress(OSError):
         write_atomically(file, json.dumps(groups))

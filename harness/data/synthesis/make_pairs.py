@@ -3,9 +3,10 @@
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
+from shlex import quote
 
 import numpy as np
 from PIL import Image
@@ -13,10 +14,24 @@ from PIL import Image
 from harness.data.files.bit_depth import WIDEST
 from harness.data.files.duplicates import Signature, same_picture_groups, signature
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
-from harness.data.files.listing import Remark, account_of, list_pictures, name_of, no_remark
+from harness.data.files.listing import (
+    Remark,
+    account_of,
+    list_pictures,
+    name_of,
+    names_that_pair,
+    no_remark,
+    stem_of,
+)
 from harness.data.files.new_folder import new_folder
 from harness.data.files.pair_folders import Split
-from harness.data.files.picture_reading import MAX_ENLARGEMENT, Picture, read_picture
+from harness.data.files.picture_reading import (
+    MAX_ENLARGEMENT,
+    Picture,
+    halves_alike,
+    read_picture,
+    told_of_pairs,
+)
 from harness.data.files.processes import Map, counted, pooled
 from harness.data.synthesis.displacement_files import save_fields
 from harness.data.synthesis.face_detection import find_face
@@ -88,20 +103,27 @@ def make_pairs(
     picture.
 
     Args:
-        remark: is called with sentences about ignored files, a guessed bit depth, and the progress.
+        remark: is called with sentences about ignored files, a guessed bit depth, pairs side by
+            side, and the progress.
 
     Raises:
-        UserInputError: no usable originals, or the output folder is not new. Nothing stays behind.
+        UserInputError: no usable originals, or most are pairs side by side; or the output folder is
+            not new. Nothing stays behind.
     """
     files, passed_over = find_originals(originals)
     # The processes end before the folder is removed, so that none writes to it any more.
     with new_folder(plan.out, "--out") as aside, pooled(processes) as spread:
         plan = replace(plan, bits=bits_of(list(files.values())))
-        for sentence in (account_of(passed_over), depth_remark(plan.bits)):
+        for sentence in (
+            account_of(passed_over),
+            depth_remark(plan.bits),
+            told_of_names(originals, files.values()),
+        ):
             if sentence:
                 remark(sentence)
         names = list(files)
-        groups = same_portraits({name: files[name] for name in names[:pairs]}, plan.bits, spread)
+        drawn = {name: files[name] for name in names[:pairs]}
+        groups = same_portraits(drawn, plan.bits, spread, originals, remark)
         groups += [[name] for name in names[pairs:]]
         splits = split_of(groups)
         pictures = {name: group[0] for group in groups for name in group}
@@ -152,18 +174,50 @@ def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     return originals, passed_over
 
 
-def same_portraits(files: Mapping[str, Path], bits: int, spread: Map) -> list[list[str]]:
-    """The names of originals in groups that show the same picture, whole or cropped."""
+def told_of_names(folder: Path, files: Iterable[Path]) -> str:
+    """For the user: that originals are named like pairs of two files; "" if not."""
+    named = names_that_pair([stem_of(file, folder) for file in files])
+    if named is None:
+        return ""
+    return (
+        f"The names in {inline(folder)} pair up ({', '.join(map(inline, named))}), and each "
+        "picture is used as an original: if some are retouched, search on the pairs with --data "
+        "and the folders retouched/ and original/ instead."
+    )
+
+
+def same_portraits(
+    files: Mapping[str, Path], bits: int, spread: Map, folder: Path, remark: Remark
+) -> list[list[str]]:
+    """The names of originals in groups that show the same picture, whole or cropped.
+
+    Raises:
+        UserInputError: most of them are pairs side by side; of some, `remark` is told.
+    """
     names = list(files)
-    entries = ((file, bits) for file in files.values())
-    groups = same_picture_groups(list(spread(signature_of, entries)))
+    looks = list(spread(look_at, ((file, bits) for file in files.values())))
+    double = [files[name] for name, (_, alike) in zip(names, looks, strict=True) if alike]
+    if double:
+        found = told_of_pairs(double, len(names))
+        if 2 * len(double) > len(names):
+            raise UserInputError(
+                f"{found}, and --originals takes single portraits: search on such pairs with "
+                f"harness search --data {quote(str(folder))} --direction AtoB (BtoA if the "
+                "retouched half is the right one)."
+            )
+        remark(
+            f"{found}: each is used as one portrait; remove it, or search on such pairs with "
+            "--data DIR --direction AtoB or BtoA."
+        )
+    groups = same_picture_groups([known for known, _ in looks])
     return [[names[index] for index in group] for group in groups]
 
 
-def signature_of(entry: tuple[Path, int]) -> Signature:
-    """What identifies an original's picture. `entry`: its file, and the bits of 16-bit ones."""
+def look_at(entry: tuple[Path, int]) -> tuple[Signature, bool]:
+    """What identifies an original's picture, and whether it looks like a pair side by side.
+    `entry`: its file, and the bits of 16-bit ones."""
     picture = read_picture(*entry)
-    return signature(picture, picture)
+    return signature(picture, picture), halves_alike(picture)
 
 
 def split_of(groups: Sequence[Sequence[str]]) -> dict[str, Split]:

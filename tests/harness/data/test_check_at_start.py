@@ -11,8 +11,9 @@ from planting import WritePairs
 
 from harness.data.check import at_start
 from harness.data.check.at_start import MOST_PAIRS, check_at_start, sample
-from harness.data.check.check import check, measure_all
+from harness.data.check.check import check, measure_all, single_pictures
 from harness.data.check.findings import LEVELS
+from harness.data.files.listing import names_that_pair
 from harness.data.files.pair_folders import find_pairs
 from harness.errors import UserInputError
 
@@ -65,6 +66,25 @@ def test_single_portraits_are_refused_with_the_way_to_search_on_them(
     result = check(pairs, measure_all(pairs, 1), None)
     assert result.summary() == sentence
     assert [line for level in LEVELS for line in result.lines(level)] == []
+    for number in range(6):
+        name = f"{number // 2}_{('before', 'after')[number % 2]}.png"
+        (folder / f"{number}.png").rename(folder / name)
+    sentence = single_pictures(find_pairs(folder), 6, 7)
+    assert "their names pair up (0_after, 0_before), so put the retouched pictures" in sentence
+    assert "--originals" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        ("a_before a_after b_before b_after c", ("a_after", "a_before")),
+        ("train/a train/a-보정 val/b val/b-보정", ("train/a", "train/a-보정")),
+        ("IMG_1 IMG_2 IMG_3 IMG_4", None),
+        ("anna_front anna_side ben_front carl_side dora emil", None),
+    ],
+)
+def test_names_pair_up_by_their_last_words(names: str, found: tuple[str, str] | None) -> None:
+    assert names_that_pair(names.split()) == found
 
 
 def test_a_pair_of_two_pictures_is_refused_by_name_and_a_resumed_study_only_told(

@@ -1,6 +1,7 @@
 """Pairs made of portraits for a search: complete, made once, or refused with nothing left."""
 
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -237,6 +238,29 @@ def test_portraits_that_make_no_pairs_are_refused(
     with pytest.raises(UserInputError, match=sentence):
         made_for_search(portraits, tmp_path / "runs" / "made-pairs", least)
     assert not (tmp_path / "runs").exists()
+
+
+def test_pairs_side_by_side_are_no_portraits(
+    portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most of a folder: refused; a few: told, as of names that pair up."""
+    for file in sorted(portraits.iterdir())[1:]:
+        Image.fromarray(np.hstack([np.asarray(Image.open(file))] * 2)).save(file)
+    place = tmp_path / "runs" / "made-pairs"
+    with pytest.raises(UserInputError) as refused:
+        made_for_search(portraits, place, 128)
+    found = f"In 2 of 3 pictures (first {portraits / '1.png'}) both halves show the same"
+    assert str(refused.value).startswith(found)
+    assert f"harness search --data {portraits} --direction AtoB" in str(refused.value)
+    assert not (tmp_path / "runs").exists()
+    shutil.copy(portraits / "0.png", portraits / "3.png")
+    said: list[str] = []
+    monkeypatch.setattr("harness.data.synthesis.make_pairs.make_one", lambda _: "{}")
+    for old, new in (("3", "0_after"), ("0", "0_before"), ("1", "1_after"), ("2", "1_before")):
+        (portraits / f"{old}.png").rename(portraits / f"{new}.png")
+    made_for_search(portraits, place, 128, said.append)
+    assert said[1].startswith(f"The names in {portraits} pair up (0_after, 0_before), and each")
+    assert said[2].startswith(f"In 2 of 4 pictures (first {portraits / '1_after.png'}) both halves")
 
 
 def test_a_damaged_portrait_is_named_and_nothing_is_left(portraits: Path, tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ Writer = Callable[[Path], object]
 
 
 @pytest.fixture
-def originals(tmp_path: Path, write_pairs: WritePairs) -> Path:
+def originals(tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """For both commands; `data make` would refuse them for being pairs."""
+    monkeypatch.setattr("harness.data.synthesis.make_pairs.halves_alike", lambda _: False)
     return write_pairs(tmp_path / "pairs")
 
 

@@ -10,7 +10,9 @@ from PIL import Image
 from planting import WritePairs, prepared
 
 from harness.config.profiles import QUICK
+from harness.data.files.pair_folders import find_pairs
 from harness.data.pairs.pair_set import load_dataset, save_dataset
+from harness.data.pairs.splits import with_held_out
 from harness.errors import UserInputError
 
 
@@ -51,6 +53,24 @@ def test_a_bad_file_is_named_and_skipped_only_on_request(
     assert f"harness data check {folder} --fix NEW writes a copy" in str(caught.value)
     assert not (tmp_path / "c" / "pairs").exists()
     assert prepared(folder, tmp_path / "c", skip_bad=True).n_train == 3
+
+
+def test_bad_pairs_are_not_drawn_to_be_held_out(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for number in range(8):
+        pair = random.integers(0, 256, (48, 96, 3), np.uint8)
+        Image.fromarray(pair).save(tmp_path / f"{number}.png")
+
+    def names() -> dict[str, list[str]]:
+        drawn = with_held_out(find_pairs(tmp_path), 100, seed=0, cache=tmp_path / "c")
+        return {split: [pair.name for pair in pairs] for split, pairs in drawn.splits.items()}
+
+    bad = names()["val"][:1] + names()["test"][:1]
+    for name in bad:
+        (tmp_path / name).write_text("not a picture")
+    drawn = names()
+    assert [len(drawn[split]) for split in ("train", "val", "test")] == [6, 1, 1]
+    assert set(bad) < set(drawn["train"])
 
 
 def test_too_small_for_a_preprocess_that_does_not_scale(
