@@ -157,6 +157,7 @@ def planned_training(folder: Path, pairs: Path, **asked: Any) -> Any:
         "weights": "random",
         "device": "cpu",
         "run_dir": folder / "runs",
+        "direction": "AtoB",
     }
     return plan_training(TrainConfig.model_validate({**given, **asked}))
 
