@@ -41,7 +41,7 @@ WHOLE = b"a warm start\n"
 PLACES = [
     "harness.study.study:create_study",
     "harness.study.folder:claim",
-    "harness.study.locks:sign",
+    "harness.study.locks:record_driver",
     "optuna:Study.enqueue_trial",
     "optuna:Study.ask",
     "harness.search.driver:Driver.begin",
