@@ -185,7 +185,7 @@ def test_two_commands_at_once_count_each_judgement_once(server: Server, tmp_path
 
     def answer_all(judging: PairsServer) -> None:
         for place in range(len(pairs)):
-            assert judging.answer(place, "left")
+            assert judging.record(place, "left")
 
     threads = [threading.Thread(target=answer_all, args=[judging]) for judging in servers]
     with judgement_lock(servers[1].study):
