@@ -46,14 +46,14 @@ def check_command(
     from harness.data.check.findings import LEVELS
     from harness.data.check.mend import check_place, mend
     from harness.data.files.folder_bit_depth import with_bits
-    from harness.data.files.processes import counted, processes_for
+    from harness.data.files.processes import processes_for, with_progress
 
     pairs = with_bits(pairs)
     if fix is not None:
         check_place(fix, folder)
     total = sum(map(len, pairs.splits.values()))
     facts = measure_all(pairs, processes_for(total))
-    result = check(pairs, counted(facts, total, "pairs are read", to_stderr), direction)
+    result = check(pairs, with_progress(facts, total, "pairs are read", to_stderr), direction)
     typer.echo(result.summary())
     for level in LEVELS:
         for line in result.lines(level):

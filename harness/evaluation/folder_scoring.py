@@ -28,7 +28,7 @@ from harness.data.files.picture_reading import (
     opened_picture,
     read_picture,
 )
-from harness.data.files.processes import counted
+from harness.data.files.processes import with_progress
 from harness.data.pairs.mask_cache import found_mask
 from harness.data.synthesis.displacement_files import FIELD
 from harness.errors import UserInputError, inline
@@ -253,7 +253,7 @@ def score_files(
                 batch = same_size[start : start + step]
                 yield from score_batch(batch, objective, region, bits)
 
-    counted_rows = counted(scored_rows(), len(files), "pictures are scored", remark)
+    counted_rows = with_progress(scored_rows(), len(files), "pictures are scored", remark)
     rows = {str(row["name"]): row for row in counted_rows}
     try:
         score = aggregate([rows[file.name] for file in files], objective.direction)

@@ -26,7 +26,7 @@ from harness.data.files.picture_reading import (
     halves_alike,
     opened_picture,
     read_picture,
-    told_of_pairs,
+    side_by_side_remark,
 )
 from harness.data.files.picture_writing import write_like
 from harness.data.pairs.sizing import to_tensor
@@ -131,14 +131,14 @@ def restore_pictures(
             remark(sentence)
     restorer = Restorer(generator.to(device), multiple, torch.device(device), bits)
     refused: dict[Path, UserInputError] = {}
-    double: list[Path] = []
+    paired: list[Path] = []
     for file in targets:
         with recording_refusals(file, refused):
-            double += [file] if restorer.check(file) else []
-    if double:
+            paired += [file] if restorer.check(file) else []
+    if paired:
         remark(
-            f"{told_of_pairs(double, len(targets))}: each is restored as one picture; give the "
-            "retouched halves alone."
+            f"{side_by_side_remark(paired, len(targets))}: each is restored as one picture; give "
+            "the retouched halves alone."
         )
     if len(refused) < len(targets):
         with sole_writer(out, out / LOCK, "restoring pictures"):

@@ -300,8 +300,8 @@ def why_failed(study: Study, say: Translate) -> str:
     commonest = max(endings(trials, both=False), key=lambda each: len(each.trials))
     if not commonest.reason:
         return ""
-    said = recorded(commonest.reason, say).rstrip(".")
-    return say("why_failed", count=len(commonest.trials), trials=len(trials), reason=said)
+    reason = recorded(commonest.reason, say).rstrip(".")
+    return say("why_failed", count=len(commonest.trials), trials=len(trials), reason=reason)
 
 
 def why_searched(

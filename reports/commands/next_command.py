@@ -82,14 +82,14 @@ def training_command(study: Study, trial: int | None, where: Where) -> str:
         return status_command(study, where)
     settings = settings_of(found)
     winner = winning_trial(study)
-    named = RECOMMENDED if trial is None else f"{trial}"
-    exported = [] if winner and winner.number == trial else ["--trial", named]
+    chosen = RECOMMENDED if trial is None else trial
+    exported = [] if winner and winner.number == trial else ["--trial", f"{chosen}"]
     options = study_options(study, where)
     only_here = moves_pixels({**setup.train.as_data(), **settings})
     if not only_here or setup.repository or setup.program:
         return line(["harness", "export", "--format", "command", *options, *exported])
-    file, export = file_to_train(study, RECOMMENDED if trial is None else trial, where)
-    name = folder_name(f"{setup.name}-{RECOMMENDED if trial is None else trial_name(trial)}")
+    file, export = file_to_train(study, chosen, where)
+    name = folder_name(f"{setup.name}-{name_of_choice(chosen)}")
     train = harness_train(file, data_of(setup, where.folder), name)
     train += ["--run-dir", options[1]] if options[1] != "runs" else []
     return f"{export} && {line(train)}" if export else line(train)
@@ -115,11 +115,16 @@ def exported_file(study: Study, trial: int | str | None, where: Where) -> tuple[
     Args:
         trial: its number, or a word that `harness export --trial` knows.
     """
-    chosen = "best" if trial is None else trial_name(trial) if isinstance(trial, int) else trial
+    chosen = "best" if trial is None else name_of_choice(trial)
     setup = StudyRecord.of(study).ours
     file = folder_name(f"{setup.name if setup else study.study_name}-{chosen}.yaml")
     options = study_options(study, where) + ([] if trial is None else ["--trial", f"{trial}"])
     return file, line(["harness", "export", *options, "-o", file])
+
+
+def name_of_choice(trial: int | str) -> str:
+    """What files and folders of a trial are named after: `t007`, or the word that chose it."""
+    return trial_name(trial) if isinstance(trial, int) else trial
 
 
 def needs_pictures(command: str) -> bool:

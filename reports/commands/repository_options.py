@@ -8,12 +8,12 @@ names, and until August 2025 a GPU and a visdom server were used unless an optio
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from reports.commands.train_py import Command, quoted
+from reports.commands.train_py import WITH_PERCEPTUAL, Command, quoted
 
 # Names of options before the middle of 2020.
 OLDER = {"n_epochs": "niter", "n_epochs_decay": "niter_decay"}
 
-PLUGINS = ("pix2pix_warp", "pix2pix_with_perceptual")
+PLUGINS = ("pix2pix_warp", WITH_PERCEPTUAL)
 """Models that no public copy has."""
 
 Switches = dict[str, str | None]
@@ -66,7 +66,7 @@ def missing(required: Mapping[str, str | None], repository: Mapping[str, Any]) -
     if no_model or (model in PLUGINS and unknown is not None and "perceptual" in unknown):
         otherwise = (
             "search with --set lambda_perceptual=0"
-            if model == "pix2pix_with_perceptual"
+            if model == WITH_PERCEPTUAL
             else "leave --repo out, and train it with this program"
         )
         return (

@@ -60,9 +60,10 @@ DIGITS = 3
 LINE = 90
 """Length, in characters, up to which a command is written on one line."""
 
-ADD_MODEL = (
-    "test -f models/pix2pix_with_perceptual_model.py || harness export --format plugin --repo ."
-)
+WITH_PERCEPTUAL = "pix2pix_with_perceptual"
+"""The `--model` of the guide's own file, which no public copy of pix2pix has."""
+
+ADD_MODEL = f"test -f models/{WITH_PERCEPTUAL}_model.py || harness export --format plugin --repo ."
 """Adds the perceptual model to a fresh clone, in whose folder it is run."""
 
 Command = list[str]
@@ -72,7 +73,7 @@ def model_of(params: Mapping[str, Any], train: Mapping[str, Any]) -> str:
     """The `--model` that trains such a setting."""
     if moves_pixels(train):
         return "pix2pix_warp"
-    return "pix2pix_with_perceptual" if params["lambda_perceptual"] > 0 else "pix2pix"
+    return WITH_PERCEPTUAL if params["lambda_perceptual"] > 0 else "pix2pix"
 
 
 def harness_train(
@@ -211,7 +212,7 @@ def train_command(
     command = ["python", "train.py"]
     for option, value in options.items():
         command += [f"--{option}", number(value) if isinstance(value, float) else str(value)]
-    command += ["--use_perceptual"] if model == "pix2pix_with_perceptual" else []
+    command += ["--use_perceptual"] if model == WITH_PERCEPTUAL else []
     if params["lambda_perceptual"] > 0:
         command += ["--lambda_perceptual", number(params["lambda_perceptual"])]
     command += [] if train["flip"] else ["--no_flip"]

@@ -29,13 +29,13 @@ SPLIT_NAMES: Mapping[Split, tuple[str, ...]] = {
     "test": ("test",),
 }
 # Names of the folders for A and B that say what is in them: A is the retouched side.
-TELLING = (
+DESCRIPTIVE_SIDES = (
     ("retouched", "original"),
     ("retouched", "originals"),
     ("after", "before"),
     ("input", "target"),
 )
-SIDES = (("A", "B"), *TELLING, *((a.title(), b.title()) for a, b in TELLING))
+SIDES = (("A", "B"), *DESCRIPTIVE_SIDES, *((a.title(), b.title()) for a, b in DESCRIPTIVE_SIDES))
 MANIFESTS = ("pairs.csv", "pairs.tsv", "pairs.jsonl", "manifest.csv", "manifest.jsonl")
 LISTS = (".csv", ".tsv", ".txt", ".jsonl")
 # Entries next to the pairs that are not passed over: masks, fields, the log of `data make`.

@@ -222,10 +222,10 @@ def halves_alike(picture: Picture) -> bool:
     return bool(min(left.std(), right.std()) > 1 and np.corrcoef(left, right)[0, 1] > ALIKE)
 
 
-def told_of_pairs(double: Sequence[Path], pictures: int) -> str:
-    """For the user: that so many of the pictures have halves alike. Begins a sentence."""
+def side_by_side_remark(paired: Sequence[Path], pictures: int) -> str:
+    """The beginning of a sentence: how many of the pictures look like pairs side by side."""
     return (
-        f"In {len(double)} of {quantity(pictures, 'picture')} (first {inline(double[0])}) both "
+        f"In {len(paired)} of {quantity(pictures, 'picture')} (first {inline(paired[0])}) both "
         "halves show the same, as in a pair side by side"
     )
 

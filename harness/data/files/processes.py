@@ -81,7 +81,7 @@ def pooled(processes: int) -> Iterator[Map]:
             pool.shutdown(cancel_futures=True)
 
 
-def counted(items: Iterable[Item], total: int, done: str, remark: Remark) -> Iterator[Item]:
+def with_progress(items: Iterable[Item], total: int, done: str, remark: Remark) -> Iterator[Item]:
     """The items, with a remark on how many of `total` are `done`, at most ten times in all."""
     for number, item in enumerate(items, 1):
         yield item

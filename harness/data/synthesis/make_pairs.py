@@ -30,9 +30,9 @@ from harness.data.files.picture_reading import (
     Picture,
     halves_alike,
     read_picture,
-    told_of_pairs,
+    side_by_side_remark,
 )
-from harness.data.files.processes import Map, counted, pooled
+from harness.data.files.processes import Map, pooled, with_progress
 from harness.data.synthesis.displacement_files import save_fields
 from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.handles import Handles
@@ -117,7 +117,7 @@ def make_pairs(
         for sentence in (
             account_of(passed_over),
             depth_remark(plan.bits),
-            told_of_names(originals, files.values()),
+            paired_names_remark(originals, files.values()),
         ):
             if sentence:
                 remark(sentence)
@@ -134,7 +134,7 @@ def make_pairs(
         )
         (aside / "fields").mkdir()
         with (aside / RECORD).open("w", encoding="utf-8") as record:
-            for line in counted(spread(make_one, entries), pairs, "pairs are made", remark):
+            for line in with_progress(spread(make_one, entries), pairs, "pairs are made", remark):
                 record.write(line + "\n")
     return plan.out
 
@@ -174,8 +174,8 @@ def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     return originals, passed_over
 
 
-def told_of_names(folder: Path, files: Iterable[Path]) -> str:
-    """For the user: that originals are named like pairs of two files; "" if not."""
+def paired_names_remark(folder: Path, files: Iterable[Path]) -> str:
+    """A remark that originals are named like pairs of two files; "" if they are not."""
     named = names_that_pair([stem_of(file, folder) for file in files])
     if named is None:
         return ""
@@ -192,28 +192,37 @@ def same_portraits(
     """The names of originals in groups that show the same picture, whole or cropped.
 
     Raises:
-        UserInputError: most of them are pairs side by side; of some, `remark` is told.
+        UserInputError: most of them are pairs side by side.
     """
     names = list(files)
-    looks = list(spread(look_at, ((file, bits) for file in files.values())))
-    double = [files[name] for name, (_, alike) in zip(names, looks, strict=True) if alike]
-    if double:
-        found = told_of_pairs(double, len(names))
-        if 2 * len(double) > len(names):
-            raise UserInputError(
-                f"{found}, and --originals takes single portraits: search on such pairs with "
-                f"harness search --data {quote(str(folder))} --direction AtoB (BtoA if the "
-                "retouched half is the right one)."
-            )
-        remark(
-            f"{found}: each is used as one portrait; remove it, or search on such pairs with "
-            "--data DIR --direction AtoB or BtoA."
-        )
-    groups = same_picture_groups([known for known, _ in looks])
+    inspected = list(spread(inspect_original, ((file, bits) for file in files.values())))
+    paired = [files[name] for name, (_, alike) in zip(names, inspected, strict=True) if alike]
+    if paired:
+        remark(accept_pairs(paired, len(names), folder))
+    groups = same_picture_groups([identity for identity, _ in inspected])
     return [[names[index] for index in group] for group in groups]
 
 
-def look_at(entry: tuple[Path, int]) -> tuple[Signature, bool]:
+def accept_pairs(paired: Sequence[Path], pictures: int, folder: Path) -> str:
+    """A remark on originals that look like pairs side by side.
+
+    Raises:
+        UserInputError: most of the pictures do.
+    """
+    found = side_by_side_remark(paired, pictures)
+    if 2 * len(paired) > pictures:
+        raise UserInputError(
+            f"{found}, and --originals takes single portraits: search on such pairs with harness "
+            f"search --data {quote(str(folder))} --direction AtoB (BtoA if the retouched half is "
+            "the right one)."
+        )
+    return (
+        f"{found}: each is used as one portrait; remove it, or search on such pairs with --data "
+        "DIR --direction AtoB or BtoA."
+    )
+
+
+def inspect_original(entry: tuple[Path, int]) -> tuple[Signature, bool]:
     """What identifies an original's picture, and whether it looks like a pair side by side.
     `entry`: its file, and the bits of 16-bit ones."""
     picture = read_picture(*entry)

@@ -5,7 +5,7 @@ from harness.errors import UserInputError
 from harness.trials.external.program import check_program, read_program
 from harness.trials.external.repository import check_options, read_repository
 from reports.commands.program_template import named_in
-from reports.commands.train_py import quoted
+from reports.commands.train_py import WITH_PERCEPTUAL, quoted
 from reports.record.names import RECOMMENDED
 from search_spaces.distributions import format_value
 from search_spaces.generators import MOVING, generator_of_kind, kind_of
@@ -15,7 +15,6 @@ from search_spaces.space import Space
 # Seconds without a sign of life after which a program counts as hung; if --trial-timeout is given,
 # half of that is used instead.
 SILENCE = 600.0
-PERCEPTUAL = "pix2pix_with_perceptual"
 
 
 def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> External | None:
@@ -57,23 +56,24 @@ def no_baseline(external: External | None, space: Space, train: TrainSettings) -
     A space may leave it out because the user's program has no such setting.
     """
     recommended = load_recipes()[RECOMMENDED].model_dump()
-    said = "finalists are compared with the guide's recommended setting, which has"
+    reason = "finalists are compared with the guide's recommended setting, which has"
     if isinstance(external, Repository):
-        wanted = space.fixed.get("lambda_perceptual") == 0 and train.netG not in MOVING
-        if not wanted or PERCEPTUAL in external.models:  # our model that moves pixels has the term
+        # Our model that moves pixels has the term, and a search with the term needs the model.
+        searched_with = space.fixed.get("lambda_perceptual") != 0 or train.netG in MOVING
+        if searched_with or WITH_PERCEPTUAL in external.models:
             return ""
         place = quoted(str(external.folder))
         return (
-            f"{said} a perceptual term, and {external.folder} has no {PERCEPTUAL} (harness export "
-            f"--format plugin --repo {place} adds it)"
+            f"{reason} a perceptual term, and {external.folder} has no {WITH_PERCEPTUAL} (harness "
+            f"export --format plugin --repo {place} adds it)"
         )
     if isinstance(external, Program):
         named = named_in(" ".join(external.command))
         for name, value in recommended.items():
             if name not in named and space.fixed.get(name, value) != value:
                 return (
-                    f"{said} {name} {format_value(value)}, and the command in {external.file} does "
-                    f"not name {{{name}}}"
+                    f"{reason} {name} {format_value(value)}, and the command in {external.file} "
+                    f"does not name {{{name}}}"
                 )
     return ""
 

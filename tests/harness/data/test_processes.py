@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from harness.console.signals import STOPPED_BY_USER
-from harness.data.files.processes import counted
+from harness.data.files.processes import with_progress
 
 COMMAND = """
 import sys
@@ -54,7 +54,7 @@ def two_of(command: "subprocess.Popen[str]") -> list[psutil.Process]:
 def test_of_many_items_every_tenth_is_remarked_on() -> None:
     for total, expected in ((10, []), (25, [10, 20]), (200, [*range(20, 200, 20)])):
         said: list[str] = []
-        assert list(counted(range(total), total, "are read", said.append)) == [*range(total)]
+        assert list(with_progress(range(total), total, "are read", said.append)) == [*range(total)]
         assert said == [f"{number} of {total} are read." for number in expected]
 
 
