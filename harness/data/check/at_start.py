@@ -98,10 +98,13 @@ def few_portraits(made: Path) -> Iterator[Finding]:
     from harness.data.synthesis.make_pairs import RECORD
 
     pictures: dict[str, set[str]] = defaultdict(set)
-    for line in (made / RECORD).read_text(encoding="utf-8").splitlines():
-        pair = json.loads(line)
-        # Earlier versions recorded the file alone.
-        pictures[pair["pair"].partition("/")[0]].add(pair.get("picture", pair["original"]))
+    try:
+        for line in (made / RECORD).read_text(encoding="utf-8").splitlines():
+            pair = json.loads(line)
+            # Earlier versions recorded the file alone.
+            pictures[pair["pair"].partition("/")[0]].add(pair.get("picture", pair["original"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return  # a damaged record, or another program's; the pairs can be used without it
     for few in judge_counts(len(pictures["train"]), len(pictures["val"])):
         yield replace(few, do=MORE_PORTRAITS)
 

@@ -115,6 +115,12 @@ def test_enough_different_portraits_are_not_warned_of(tmp_path: Path) -> None:
     assert [few.do for few in few_portraits(tmp_path)] == ["add other portraits"] * 2
 
 
+@pytest.mark.parametrize("record", ['{"pair": "tr', "7", '{"pair": 7}', '{"pair": "train/1.png"}'])
+def test_a_damaged_record_of_made_pairs_is_no_hindrance(tmp_path: Path, record: str) -> None:
+    (tmp_path / "made.jsonl").write_text(record)
+    assert list(few_portraits(tmp_path)) == []
+
+
 def test_the_making_of_many_pairs_says_how_far_it_is(
     portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
