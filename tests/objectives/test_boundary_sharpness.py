@@ -20,7 +20,7 @@ from benchmarks.ladders import (
 )
 from benchmarks.plain_score import plain_network, plain_noop, plain_rows
 from benchmarks.validate_score import untrained
-from objectives.boundary_sharpness import BoundarySharpness
+from objectives.boundary_sharpness import PART_STEP, BoundarySharpness
 from objectives.masks import dilate
 from objectives.score import NothingToScoreError, Reference, Score
 
@@ -168,8 +168,9 @@ def test_a_constant_original_and_a_constant_result_have_finite_scores(
 
 
 def test_a_picture_without_a_region_is_left_out_with_a_reason(
-    reference: Reference, objective: BoundarySharpness
+    reference: Reference, objective: BoundarySharpness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also if it has a batch of its own, in which nothing is scored."""
     masks = reference.masks.clone()
     masks[0] = False
     # Under 0.05 % of the area; what is scored around it would be over it.
@@ -182,6 +183,12 @@ def test_a_picture_without_a_region_is_left_out_with_a_reason(
     assert "skipped" in score.per_image[0]
     whole = objective.against(reference)(blur(1.0)(reference.targets))
     assert score.value == pytest.approx(float(values_of_rest(whole)), rel=1e-4)
+    monkeypatch.setattr("objectives.boundary_sharpness.BATCH_PIXELS", {"cpu": 128 * 128})
+    alone = objective.against(partial)(blur(1.0)(reference.targets))
+    assert alone.per_image[0] == score.per_image[0]
+    for name in ("score", "D", "lpips", "mae_outside"):
+        ones, others = ([row[name] for row in each.per_image[1:]] for each in (alone, score))
+        assert ones == pytest.approx(others, rel=1e-3)
 
 
 def values_of_rest(score: Score) -> torch.Tensor:
@@ -192,6 +199,23 @@ def test_no_region_at_all_is_an_error(reference: Reference, objective: BoundaryS
     nothing = torch.zeros_like(reference.masks)
     with pytest.raises(NothingToScoreError, match="nothing to score"):
         objective.against(Reference(reference.names, reference.targets, nothing, None))
+
+
+def test_wide_windows_do_not_reach_beyond_the_part_that_is_looked_at(
+    objective: BoundarySharpness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window of 1 % is wider than the filters only in large pictures: here it is 4 %."""
+    monkeypatch.setattr("objectives.laplacian.WINDOW", 0.04)
+    random = torch.Generator().manual_seed(0)
+    target, restored = torch.rand(2, 1, 3, 128, 160, generator=random)
+    core = torch.zeros(1, 1, 128, 160, dtype=torch.bool)
+    core[..., 40:60, 60:90] = True
+    found = []
+    for step in (PART_STEP, 1, 160):
+        monkeypatch.setattr("objectives.boundary_sharpness.PART_STEP", step)
+        found.append(objective.against(Reference(("a",), target, core, None))(restored))
+    for score in found[1:]:
+        assert score.components == pytest.approx(found[0].components, rel=1e-4)
 
 
 def test_a_picture_that_is_not_finite_makes_the_score_not_finite(
@@ -212,6 +236,11 @@ def test_a_picture_that_is_not_finite_makes_the_score_not_finite(
         ({"masks": torch.ones(2, 1, 32, 32, dtype=torch.bool)}, "Masks must be"),
         ({"names": ("a",)}, "1 names for 2"),
         ({"inputs": torch.rand(2, 3, 32, 32)}, "inputs are"),
+        ({"inputs": torch.rand(2, 3, 64, 64) * 255}, r"inputs must be in \[0, 1\]"),
+        ({"targets": torch.rand(2, 3, 64, 64) - 0.5}, r"originals must be in \[0, 1\]"),
+        ({"masks": torch.ones(2, 1, 64, 64)}, "Masks must be bool"),
+        ({"targets": torch.rand(0, 3, 64, 64)}, "n > 0"),
+        ({"targets": torch.rand(2, 1, 64, 64)}, "Originals must be"),
     ],
 )
 def test_an_inconsistent_reference_is_refused(

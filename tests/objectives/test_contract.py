@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from benchmarks.ladders import blur, inside, noise
+from objectives.boundary_sharpness import BoundarySharpness
 from objectives.loading import UserObjective, goal_of, load_objective
 from objectives.masks import dilate
 from objectives.score import NothingToScoreError, Objective, Reference
@@ -192,10 +193,12 @@ def test_flipping_all_pictures_has_little_effect(
     assert other == pytest.approx(plain, abs=0.05)
 
 
-def test_goals(example_folder: Path) -> None:
+def test_goals(example_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert goal_of("boundary_sharpness", "random").worst == 0
     assert goal_of(EXAMPLE, "random").direction == "minimize"
     assert goal_of(EXAMPLE, "random").worst == 1
+    monkeypatch.setattr(BoundarySharpness, "value_range", (-math.inf, 1.0))
+    assert goal_of("boundary_sharpness", "random").worst is None
 
 
 @pytest.mark.parametrize(

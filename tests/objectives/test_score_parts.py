@@ -5,6 +5,7 @@ from email.message import Message
 from http.client import BadStatusLine
 from io import BytesIO
 from pathlib import Path
+from urllib.request import Request
 from urllib.response import addinfourl
 
 import lpips
@@ -253,12 +254,44 @@ def test_weights_policy(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_proxy_s_answer_is_not_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def answer(*_: object, **__: object) -> None:
+    def answer(request: Request, timeout: float) -> None:
+        assert request.get_method() == "HEAD"
+        assert timeout <= 10  # without a network, nobody waits for minutes
         raise BadStatusLine("<html>")
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr("urllib.request.urlopen", answer)
     assert resolve_weights("auto", ["alexnet"]) == "random"
+
+
+def test_what_could_be_downloaded_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = []
+
+    def fetch(url: str, file: str, hash_prefix: str, progress: bool) -> None:
+        fetched.append((url, hash_prefix, progress))
+        Path(file).write_bytes(b"weights")
+
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: BytesIO())
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
+    for place, found, files in (("~/hub", "random", 0), (str(tmp_path), "pretrained", 1)):
+        monkeypatch.setattr(torch.hub, "get_dir", lambda place=place: place)
+        assert resolve_weights("auto", ["squeezenet1_1"]) == found  # never into a folder named ~
+        assert len(fetched) == files
+    assert resolve_weights("pretrained", ["squeezenet1_1"]) == "pretrained"
+    url = "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth"
+    assert fetched == [(url, "b8a52dc0", False)]
+
+
+def test_pretrained_weights_are_those_of_the_file(
+    plant_weights: Callable[[str, bytes], None],
+) -> None:
+    """torchvision's, of which the trunk is a part."""
+    random, file = build_trunk("squeezenet1_1", "random"), BytesIO()
+    held = {f"features.{name}": 2 * value for name, value in random.state_dict().items()}
+    torch.save({**held, "classifier.1.bias": torch.zeros(1000)}, file)
+    plant_weights("squeezenet1_1", file.getvalue())
+    for name, value in build_trunk("squeezenet1_1", "pretrained").state_dict().items():
+        assert torch.equal(value, held[f"features.{name}"])
 
 
 def test_a_download_of_other_content_is_not_kept(

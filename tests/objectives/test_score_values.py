@@ -13,6 +13,7 @@ from objectives.masks import (
     close_gaps,
     dilate,
     moved_region,
+    normalised_luma,
     region_by_difference,
     region_from_field,
     region_from_pair,
@@ -227,6 +228,38 @@ def test_movement_is_looked_for_at_a_short_side_of_256_pixels(
     assert seen == [small, small]
     assert region.shape == (1, *size)
     assert region.all()
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
+def test_movement_is_looked_for_in_luma_of_even_mean_and_contrast(kind: torch.dtype) -> None:
+    """Minus its mean in a Gaussian of 3 % of the short side, by a fifth of its deviation there."""
+    picture = (drawn(3, 50, 80) * 255).round()
+    luma = np.tensordot([0.299, 0.587, 0.114], picture.numpy().astype(float) / 255, 1)
+    centred = luma - gaussian_filter(luma, 1.5)
+    deviation = np.sqrt(gaussian_filter(centred**2, 1.5))
+    found = normalised_luma((picture if kind == torch.uint8 else picture / 255).to(kind), (50, 80))
+    np.testing.assert_allclose(found, 0.2 * centred / (deviation + 0.03), atol=1e-4)
+
+
+def test_a_region_found_in_a_small_copy_is_enlarged_to_its_own_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its edge is where it was, halfway between pixels; and the retouched picture is the moved."""
+    bright, dark = torch.ones(3, 64, 96), torch.zeros(3, 64, 96)
+    bright[:, ::2] = 0.0
+
+    def lower_right(moved: np.ndarray, still: np.ndarray) -> np.ndarray:
+        assert moved.shape == still.shape == (16, 24)
+        assert np.abs(moved).max() > np.abs(still).max() == 0
+        region = np.zeros(still.shape, np.bool_)
+        region[4:, 10:] = True
+        return region
+
+    monkeypatch.setattr("objectives.masks.moved_region", lower_right)
+    found = region_from_pair(bright, dark, side=16)
+    expected = torch.zeros(1, 64, 96, dtype=torch.bool)
+    expected[:, 16:, 40:] = True
+    assert (found != expected).sum() <= 16  # of its corner
 
 
 def test_the_window_of_a_long_picture_is_that_of_its_short_side(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from search_spaces.checks import check_combination, deepest, patch_side
+from search_spaces.checks import GENERATOR_MULTIPLE, check_combination, deepest, patch_side
 from search_spaces.space import load_space
 
 TRAIN = {
@@ -43,6 +43,7 @@ def test_the_size_that_the_message_advises_is_enough() -> None:
         ({"netG": "unet_256"}, r"netG unet_256 .* crop_size .* multiple of 256, not 128"),
         ({"crop_size": 200, "load_size": 200}, r"netG unet_128 .* multiple of 128, not 200"),
         ({"crop_size": 256}, r"load_size 128 is smaller than crop_size 256"),
+        ({"crop_size": 256, "preprocess": "resize_and_crop"}, r"load_size 128 is smaller than"),
         ({"preprocess": "none", "batch_size": 2}, r"preprocess none .* batch_size 2"),
     ],
 )
@@ -51,6 +52,17 @@ def test_trap_sides_that_the_u_net_cannot_halve_and_other_impossible_pairs(
 ) -> None:
     with pytest.raises(ValueError, match=named):
         check_combination(3, TRAIN | changed)
+
+
+def test_a_u_net_s_sides_are_multiples_of_all_its_halvings() -> None:
+    both = {"unet_128": 2**7, "unet_256": 2**8}
+    moving = {f"warp_{netG}": multiple for netG, multiple in both.items()}
+    assert {netG: GENERATOR_MULTIPLE[netG] for netG in both | moving} == both | moving
+
+
+@pytest.mark.parametrize("preprocess", ["crop", "none"])
+def test_pictures_that_are_not_scaled_have_no_load_size(preprocess: str) -> None:
+    check_combination(3, TRAIN | {"crop_size": 256, "preprocess": preprocess})
 
 
 @pytest.mark.parametrize("name", ["default", "narrow", "wide"])

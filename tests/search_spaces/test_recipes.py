@@ -29,6 +29,7 @@ def test_one_recipe_after_the_guides_is_not_its_own() -> None:
     assert [each for each, _ in guides] == list(load_recipes())
     assert (name, last.of_guide, last.generator) == ("warp", False, "warp")
     assert last.description.startswith("not the guide's")
+    assert [*last.params.model_dump().values()] == [100, 10, 3, "lsgan", 2e-4]
 
 
 def test_every_recipe_is_described() -> None:

@@ -333,7 +333,8 @@ def test_any_command_shows_its_traceback_where_asked(
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("90m", 5400), ("8h", 28800), ("45", 45), ("1.5 h", 5400), ("2d", 172800)]
+    ("text", "value"),
+    [("90m", 5400), ("8h", 28800), ("45", 45), ("45s", 45), ("1.5 h", 5400), ("2d", 172800)],
 )
 def test_durations(text: str, value: float) -> None:
     assert parse_duration(text) == value

@@ -10,21 +10,24 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.data.files.photograph import Photograph
 from harness.data.files.picture_reading import read_picture
 from harness.errors import UserInputError
 from harness.evaluation.padding import mirror_indices, run_padded
 from harness.evaluation.restore import (
+    OVERLAP,
     fade_weights,
     load_generator,
+    repaint,
     restore_pictures,
     run_in_tiles,
     tile_starts,
 )
 from harness.training.checkpoint_networks import Architecture, architecture_of
 from harness.training.networks import build_discriminator, build_generator, restoring
+from search_spaces.checks import GENERATOR_MULTIPLE
 from tests.golden.pix2pix_case import RESTORERS, SETTINGS, batch, case_weights, named, restorer
 
 GOLDEN = json.loads(
@@ -87,16 +90,16 @@ def test_the_architecture_is_read_off_the_checkpoint(case: dict[str, Any], tmp_p
 def test_subfolders_keep_their_pictures_apart_and_other_files_are_named(tmp_path: Path) -> None:
     checkpoint = write_checkpoint(tmp_path / "net.pth")
     folder, out = tmp_path / "in", tmp_path / "in" / "restored"
-    for name in ("p0/a.png", "p1/a.png", "b.png"):
+    inside = {"p0/a.png", "p1/a.png", "b.png", "restored before/c.png"}
+    for name in inside:
         write_picture(folder / name, 40, 40)
     (folder / "p0" / "c.heic").touch()
     for _ in range(2):  # what was restored into the folder before is no input
         remarks: list[str] = []
         twice = [folder, folder / "b.png"]
         written = list(restore_pictures(checkpoint, twice, out, "cpu", remarks.append))
-        assert len(written) == 3
-        names = {file.relative_to(out).as_posix() for file in written}
-        assert names == {"p0/a.png", "p1/a.png", "b.png"}
+        assert len(written) == len(inside)
+        assert {file.relative_to(out).as_posix() for file in written} == inside
         assert len(remarks) == 1
         assert "passed over: 1 .heic (p0/c.heic)" in remarks[0]
 
@@ -193,8 +196,29 @@ def test_a_picture_of_the_network_s_own_size_is_not_padded(tmp_path: Path) -> No
     signed = torch.from_numpy(read_picture(file).transpose(2, 0, 1)[None] / 127.5 - 1).float()
     with restoring(net) as restore:
         wanted = (restore(signed)[0].add(1).div(2) * 255).round().permute(1, 2, 0)
-    found = read_picture(written).astype(int)
-    assert np.abs(found - wanted.numpy().astype(int)).max() <= 1
+    apart = np.abs(read_picture(written).astype(int) - wanted.numpy().astype(int))
+    assert apart.max() <= 1
+    assert apart.mean() < 0.01  # rounded, not cut off
+
+
+def test_only_large_pictures_are_repainted_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a network of one pixel that turns the picture into its negative."""
+    assert all(OVERLAP % multiple == 0 for multiple in GENERATOR_MULTIPLE.values())
+    for name, value in (("MOST_PIXELS", 1000), ("TILE", 32), ("OVERLAP", 16)):
+        monkeypatch.setattr(f"harness.evaluation.restore.{name}", value)
+    seen: list[tuple[int, ...]] = []
+
+    class Negative(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(tuple(x.shape[-2:]))
+            return -x
+
+    for (height, width), sides in (((25, 40), {(32, 40)}), ((20, 60), {(24, 32)})):
+        seen.clear()
+        picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        found = repaint(Negative(), picture, 8, torch.device("cpu"))
+        assert np.array_equal(found, 255 - picture)
+        assert set(seen) == sides
 
 
 def unchanged(picture: Tensor) -> Tensor:
@@ -206,8 +230,11 @@ def test_mirroring_keeps_the_picture_in_its_middle(side: int) -> None:
     before, places = mirror_indices(side, 128)
     assert len(places) % 128 == 0
     assert places[before : before + side].tolist() == list(range(side))
+    assert before == (len(places) - side) // 2
     assert places.min() >= 0
     assert places.max() < side
+    # From each pixel to a neighbour of it: no edge is repeated, and nothing jumps.
+    assert side == 1 or (places.diff().abs() == 1).all()
     picture = torch.rand(1, 3, side, 40)
     assert torch.equal(run_padded(picture, 128, unchanged), picture)
 
@@ -322,6 +349,12 @@ class TestRefusals:
         with pytest.raises(UserInputError, match="does not move pixels, so --save-field has not"):
             list(restore_pictures(checkpoint, [picture], out, "cpu", save_field=True))
         assert not out.exists()
+
+    def test_what_cannot_be_moved_without_loss(self, tmp_path: Path) -> None:
+        checkpoint = write_checkpoint(tmp_path / "net.pth", netG="warp_unet_128")
+        picture = tmp_path / "p.ppm"
+        picture.write_bytes(b"P6 40 40 1023\n" + bytes(40 * 40 * 6))
+        self.refused(tmp_path, "more than 8 bits in a PPM", checkpoint, picture)
 
     def test_two_pictures_of_one_name(self, tmp_path: Path) -> None:
         checkpoint = write_checkpoint(tmp_path / "net.pth")

@@ -16,7 +16,7 @@ from harness.data.files.picture_reading import Picture
 from harness.data.synthesis.liquify import Stroke, displacement, inverse_displacement, resample
 from harness.evaluation.restore_by_field import CUBIC_REACH, changed_bounds, find_maps, move_pixels
 from harness.training.networks import WarpUnet
-from harness.training.warping import suppress_short
+from harness.training.warping import move, suppress_short
 
 HEIGHT, WIDTH = 160, 128
 STROKE = Stroke((64.0, 90.0), (40.0, 40.0), push=(5.0, -2.0))
@@ -144,21 +144,30 @@ def test_clear_pixels_lend_no_colour_to_those_that_are_seen(white: int) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "RGBA"])
-def test_a_correction_lightens_whatever_the_colours_are(mode: str) -> None:
+def test_a_correction_is_one_of_light_whatever_the_colours_are(mode: str) -> None:
+    """More red and green, less blue: less cyan and magenta, more yellow."""
     values = np.full((40, 32, len(mode)), 100, np.uint8)
     maps = torch.zeros(1, 5, 40, 32)
-    maps[:, 2:] = 0.2
+    light = np.array([0.21, 0.1, -0.1])
+    maps[:, 2:] = torch.from_numpy(light).view(3, 1, 1)
     found = moved(values, maps, mode)[20, 16].tolist()
-    up, down = round(100 + 0.2 * 127.5), round(100 - 0.2 * 127.5)
-    assert (
-        found
-        == {
-            "L": [up],
-            "RGB": [up] * 3,
-            "CMYK": [down] * 3 + [100],
-            "RGBA": [up] * 3 + [100],
-        }[mode]
-    )
+    more, less = ([round(100 + sign * 127.5 * part) for part in light] for sign in (1, -1))
+    grey = round(100 + 127.5 * (0.299 * light[0] + 0.587 * light[1] + 0.114 * light[2]))
+    wanted = {"L": [grey], "RGB": more, "CMYK": [*less, 100], "RGBA": [*more, 100]}
+    assert found == wanted[mode]
+
+
+def test_a_displacement_of_a_few_pixels_is_sampled_as_in_the_whole_picture() -> None:
+    """At its outermost places too, which read pixels beside those that move."""
+    random = np.random.default_rng(0)
+    values = random.integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    maps = torch.zeros(1, 5, 40, 30)
+    maps[:, 0, 10:14, 12:15], maps[:, 1, 10:14, 12:15] = 2.4, -1.6
+    found = moved(values, maps)
+    whole = move(torch.from_numpy(values.transpose(2, 0, 1).astype(np.float32))[None], maps[:, :2])
+    wanted = whole[0].round().clamp(0, 255).permute(1, 2, 0).numpy()
+    assert np.abs(found - wanted).max() <= 1
+    assert (found != values).any(2).sum() >= 11
 
 
 def test_values_stay_within_the_bits_that_pictures_use() -> None:
@@ -193,8 +202,18 @@ class Knowing(WarpUnet):
         return self.known[:, :2], self.known[:, 2:]
 
 
-def maps_in(picture: Picture, known: Tensor) -> Tensor:
-    return find_maps(Knowing(known), picture, WIDTH, device("cpu"))
+def maps_in(picture: Picture, known: Tensor, multiple: int = WIDTH) -> Tensor:
+    return find_maps(Knowing(known), picture, multiple, device("cpu"))
+
+
+@pytest.mark.parametrize(("height", "width"), [(240, 192), (64, 160), (16, 4096)])
+def test_maps_are_found_at_the_trained_width_and_the_picture_s_own_proportions(
+    height: int, width: int
+) -> None:
+    rows = max(1, round(height * WIDTH / width))
+    maps = torch.zeros(1, 5, max(16, rows), WIDTH)
+    maps[:, 0, rows // 2] = 5.0
+    assert maps_in(portrait(height, width), maps, 1).shape == (1, 5, rows, WIDTH)
 
 
 def test_steps_from_pixel_to_pixel_of_a_field_are_not_enlarged() -> None:

@@ -1,5 +1,7 @@
 """What is said of the finalists is what their runs show."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,16 @@ def finalist(name: str, mean: float, noise: float = 1e-3, **changes: object) -> 
     return Finalist(**(made | changes))  # type: ignore[arg-type]
 
 
+NUMBER = r"([+-]?\d\.\d{4})"
+
+
+def told(verdict: str, sentence: str) -> list[float]:
+    """The difference and the ends of its interval, which follow `sentence`."""
+    found = re.fullmatch(rf"{re.escape(sentence)} {NUMBER} \[{NUMBER}, {NUMBER}\]", verdict)
+    assert found is not None, verdict
+    return [float(number) for number in found.groups()]
+
+
 def test_a_clear_winner_is_called_better() -> None:
     shown = conclude(
         [finalist("t3", 0.3), finalist("t4", 0.28), finalist("recommended", 0.25)], "recommended"
@@ -27,8 +39,12 @@ def test_a_clear_winner_is_called_better() -> None:
     assert shown.winner == "t3"
     assert shown.runner_up == "t4"
     assert shown.better
-    assert shown.verdict.startswith("better than the guide's recommended setting by 0.0")
-    assert shown.difference.low > 0.04
+    lead = shown.difference
+    assert told(shown.verdict, "better than the guide's recommended setting by") == pytest.approx(
+        [lead.mean, lead.low, lead.high], abs=6e-5
+    )
+    assert lead.mean - lead.low > 1e-4
+    assert lead.low > 0.04
     assert shown.ahead_of_runner_up.low > 0
     assert [row.name for row in shown.rows] == ["t3", "t4", "recommended"]
 
@@ -89,7 +105,16 @@ def test_noise_is_no_difference() -> None:
     )
     assert shown is not None
     assert not shown.better
-    assert shown.verdict.startswith("no difference between t")
+    lead, best = shown.difference, "t3" if shown.winner == "recommended" else shown.winner
+    between = f"no difference between {best} and the guide's recommended setting shown:"
+    assert told(shown.verdict, between) == pytest.approx([lead.mean, lead.low, lead.high], abs=6e-5)
+    assert lead.low < 0 < lead.high
+
+
+def test_a_baseline_that_is_no_recipe_is_not_the_guide_s() -> None:
+    shown = conclude([finalist("t3", 0.3), finalist("t4", 0.25)], "t4")
+    assert shown is not None
+    assert shown.verdict.startswith("better than t4 by 0.05")
 
 
 def test_the_guide_may_be_right() -> None:
@@ -97,9 +122,12 @@ def test_the_guide_may_be_right() -> None:
     assert shown is not None
     assert shown.winner == "recommended"
     assert not shown.better
-    assert shown.verdict.startswith(
-        "the guide's recommended setting is the best: t3, the best of the others, is"
+    lead = shown.difference
+    worse = "the guide's recommended setting is the best: t3, the best of the others, is worse by"
+    assert told(shown.verdict, worse) == pytest.approx(
+        [-lead.mean, -lead.high, -lead.low], abs=6e-5
     )
+    assert lead.mean - lead.low > 1e-4
     assert shown.difference.mean == pytest.approx(-shown.ahead_of_runner_up.mean)
     assert shown.ahead_of_runner_up.low > 0.04
 

@@ -103,6 +103,9 @@ def test_of_a_file_with_both_networks_each_is_found(
         assert read_checkpoint(file).keys() == generator.keys()
         assert read_checkpoint(file, "D").keys() == discriminator.keys()
         check_fits((file, file), RESNET)
+        check_fits((file, file), RESNET, n_layers_D=2)
+        with pytest.raises(UserInputError, match=r"does not fit .*ndf 2"):
+            check_fits((file, file), RESNET, n_layers_D=3)
 
 
 def lfs(file: Path) -> None:
@@ -192,6 +195,15 @@ def test_a_shape_that_the_file_does_not_fill_allocates_nothing(
     forged = {**generator, "model.1.weight": torch.zeros(1_000_000, 3, 7, 7)}
     with pytest.raises(UserInputError, match=r"model\.1\.weight|ngf 1000000"):
         load_generator(saved(tmp_path, forged))
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_generator_of_other_pictures_than_in_colour_is_refused(
+    channels: int, generator: dict[str, Tensor], tmp_path: Path
+) -> None:
+    grey = {**generator, "model.1.weight": torch.zeros(2, channels, 7, 7)}
+    with pytest.raises(UserInputError, match=f"takes pictures of {channels} channels; here they"):
+        load_generator(saved(tmp_path, grey))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300])

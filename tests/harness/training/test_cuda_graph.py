@@ -12,7 +12,13 @@ from harness.config.settings import Precision
 from harness.errors import DivergedError
 from harness.training.batches import Batch
 from harness.training.checkpoints import state_of
-from harness.training.cuda_graph import CapturedStep, CapturedSteps, Structure, structure_of
+from harness.training.cuda_graph import (
+    CapturedStep,
+    CapturedSteps,
+    Structure,
+    memory_is_low,
+    structure_of,
+)
 from harness.training.feature_cache import TargetFeatures
 from harness.training.inputs import CopiedInputs, Inputs
 from harness.training.losses import gan_loss
@@ -101,6 +107,7 @@ def test_begun_anew_in_place_is_begun_anew(fails: bool, shares: bool) -> None:
     if shares:
         used.share_generator(fresh(FIRST))
     held = [state_of(net) for net in (used.generator, used.discriminator)]
+    new.average_every = used.average_every = 1
     for number in (1, 2):
         used.step(*batch(number))
     if fails:
@@ -114,6 +121,9 @@ def test_begun_anew_in_place_is_begun_anew(fails: bool, shares: bool) -> None:
     for one, other in ((new.generator, used.generator), (new.discriminator, used.discriminator)):
         for mine, theirs in zip(one.buffers(), other.buffers(), strict=True):
             assert torch.equal(mine, theirs)
+    averages = zip(new.averaged.module.parameters(), used.averaged.module.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in averages)
+    assert new.mean_losses() == used.mean_losses()
 
 
 def test_after_a_failure_nothing_moves_and_the_losses_of_the_failure_are_told() -> None:
@@ -123,8 +133,18 @@ def test_after_a_failure_nothing_moves_and_the_losses_of_the_failure_are_told() 
     before = weights(model)
     model.optimize(retouched, original)
     assert torch.equal(weights(model), before)
-    with pytest.raises(DivergedError, match="D_real nan"):
+    with pytest.raises(DivergedError, match="D_real nan") as at_a_step:
         model.check()
+    with pytest.raises(DivergedError) as at_a_rung:
+        model.mean_losses()
+    assert str(at_a_rung.value) == str(at_a_step.value)
+
+
+def test_memory_is_low_where_less_than_a_quarter_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for free, low in ((19, True), (21, False)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free=free: (free << 30, 80 << 30))
+        assert memory_is_low() is low
 
 
 def test_bfloat16_stays_near_float32() -> None:

@@ -14,18 +14,18 @@ from harness.training.fast_convolutions import (
 )
 
 
-@pytest.mark.parametrize("side", [2, 3, 4])
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (3, 4), (4, 3)])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("last", [True, False])
 @pytest.mark.parametrize("kind", [Conv2d, ConvTranspose2d])
 def test_the_product_is_the_convolution(
-    kind: type[Conv2d] | type[ConvTranspose2d], side: int, bias: bool, last: bool
+    kind: type[Conv2d] | type[ConvTranspose2d], height: int, width: int, bias: bool, last: bool
 ) -> None:
     torch.manual_seed(0)
     net = kind(40, 48, 4, 2, 1, bias=bias).double()
     if last:
         to_channels_last(net)
-    x = torch.randn(2, 40, side, side, dtype=torch.double, requires_grad=True)
+    x = torch.randn(2, 40, height, width, dtype=torch.double, requires_grad=True)
     assert few_pixels(x, net.weight)
     library = F.conv2d if kind is Conv2d else F.conv_transpose2d
     assert_equal(net(x), library(x, net.weight, net.bias, 2, 1), (x, *net.parameters()))

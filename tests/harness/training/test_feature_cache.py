@@ -1,6 +1,7 @@
 """Features of originals that never change: computed once, and the same losses as without them."""
 
 from itertools import islice
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from harness.config.settings import TrainSettings
 from harness.data.pairs.pair_set import PairSet
 from harness.training.batches import batches, epoch_batches
-from harness.training.feature_cache import TargetFeatures, target_features
+from harness.training.feature_cache import TargetFeatures, cache_limit, target_features
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import Features, PerceptualLoss
 from harness.training.step import Pix2Pix
@@ -100,6 +101,21 @@ def test_no_more_is_held_than_there_is_room_for(vgg: PerceptualLoss, looks: list
         list(epoch_batches(some_pairs(3), settings, CPU, torch.Generator(), targets))
     assert len(targets.cached) == 2
     assert len(looks) == 3 + 1 + 1
+
+
+@pytest.mark.parametrize(
+    ("free", "threads", "most"),
+    [(16, 8, 4), (8, 8, 2), (64, 8, 4), (64, 1, 2), (64, 16, 4)],
+)
+def test_a_quarter_of_a_trial_s_share_of_the_memory_may_be_filled(
+    free: int, threads: int, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On eight CPUs; in GiB, of which four are always enough."""
+    memory = SimpleNamespace(available=free << 30)
+    monkeypatch.setattr("harness.training.feature_cache.psutil.virtual_memory", lambda: memory)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert cache_limit(CPU) == most * (1 << 30)
 
 
 @pytest.mark.parametrize(

@@ -107,3 +107,10 @@ def test_initial_weights_are_as_their_name_says(kind: str) -> None:
     spread = {"normal": 0.5, "xavier": 0.5 * (2 / (2 * fan)) ** 0.5, "kaiming": (2 / fan) ** 0.5}
     assert float(weight.std()) == pytest.approx(spread[kind], rel=0.02)
     assert float(weight.mean()) == pytest.approx(0, abs=0.01 * spread[kind])
+    judge = build_discriminator(QUICK.model_copy(update=update), 3, seed=0)
+    fan_in, fan_out = 64 * 16, 128 * 16
+    spread |= {"xavier": 0.5 * (2 / (fan_in + fan_out)) ** 0.5, "kaiming": (2 / fan_in) ** 0.5}
+    inner, scales = (judge.get_parameter(f"model.{n}.weight").detach() for n in (5, 6))
+    assert float(inner.std()) == pytest.approx(spread[kind], rel=0.02)
+    assert float(scales.mean()) == pytest.approx(1, abs=0.2)
+    assert float(scales.std()) == pytest.approx(0.5, rel=0.2)

@@ -156,6 +156,15 @@ class TestPerceptual:
         wanted = whole / 3 * apart[0] / faint[0] + 2 * whole / 3 * apart[1] / faint[1]
         assert float(loss(one, other)) == pytest.approx(wanted, rel=1e-4)
 
+    def test_imagenet_s_own_activations_are_not_scaled(
+        self, vgg: PerceptualLoss, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The weights are pix2pixHD's; only those of a random trunk are calibrated."""
+        monkeypatch.setattr("harness.training.perceptual.build_trunk", lambda *_: vgg.trunk)
+        loss = PerceptualLoss(("relu1_1", "relu2_1"), "pretrained", window=None)
+        whole = 1 / 32 + 1 / 16 + 1 / 8 + 1 / 4 + 1
+        assert loss.layer_weights == pytest.approx({1: whole / 3, 6: 2 * whole / 3})
+
     def test_same_trunk_every_time(self) -> None:
         once, again = (PerceptualLoss(("relu1_1",), "random", None) for _ in range(2))
         one, other = batch(1)

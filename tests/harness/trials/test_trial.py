@@ -329,6 +329,11 @@ def test_a_generator_initialised_as_a_copy_returns_nearly_its_input() -> None:
     # Every pixel by itself, 1.2 times as far from grey as it was, before the last tanh flattens it.
     with restoring(copying) as restore:
         torch.testing.assert_close(restore(grey), torch.tanh(1.2 * grey), rtol=0, atol=1e-4)
+        # Colours too, where the four pixels of a block are of one colour.
+        blocks = pairs(1, 0).originals[0].float()[None, :, ::2, ::2] / 127.5 - 1
+        coloured = blocks.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        wanted = torch.tanh(1.2 * coloured)
+        torch.testing.assert_close(restore(coloured), wanted, rtol=0, atol=1e-4)
 
 
 class Replayed:
