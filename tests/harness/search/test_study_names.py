@@ -25,6 +25,7 @@ from harness.study.study import create_study
         ({"data": "."}, "here"),
         ({"data": "/"}, "boundary-sharpness"),
         ({"data": "faces/pairs.csv"}, "faces-pairs"),
+        ({"data": "faces/made.JSONL"}, "faces-made"),
         ({"data": "x" * 255}, "x" * 200),
         ({"data": "two\nlines"}, "two\\nlines"),
         ({"originals": "faces"}, "faces"),

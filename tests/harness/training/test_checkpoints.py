@@ -19,8 +19,8 @@ from harness.errors import DivergedError, NonFiniteWeightsError, UserInputError
 from harness.evaluation.restore import load_generator, restore_pictures
 from harness.full_training.train import train_fully
 from harness.search.plan import plan_search
-from harness.training.checkpoints import read_checkpoint
-from harness.training.init_from import check_fits
+from harness.training.checkpoints import load_weights, read_checkpoint
+from harness.training.init_from import check_fits, networks_of
 from harness.training.networks import build_discriminator, build_generator
 from harness.trials.external.external_trial import load_generator as load_external
 from harness.trials.external.process import try_load
@@ -63,6 +63,9 @@ WRAPPED: dict[str, Callable[[State], Any]] = {
     "state_dict": lambda state: {"state_dict": state, "epoch": 3, "loss": 0.5},
     "model, wrapped": lambda state: {"model": prefixed("_orig_mod.")(state), "optimizer": {}},
     "netG in a checkpoint": lambda state: {"checkpoint": 1, "state_dict": {"netG": state}},
+    "without counts of batches, as of old": lambda state: {
+        name: value for name, value in state.items() if not name.endswith("batches_tracked")
+    },
     "half precision": lambda state: {name: value.half() for name, value in state.items()},
 }
 
@@ -71,10 +74,24 @@ WRAPPED: dict[str, Callable[[State], Any]] = {
 def test_a_wrapped_or_nested_generator_is_the_same_generator(
     case: str, generator: dict[str, Tensor], tmp_path: Path
 ) -> None:
-    net, _ = load_generator(saved(tmp_path, WRAPPED[case](generator)))
-    for name, value in net.state_dict().items():
-        expected = generator[name].half() if case == "half precision" else generator[name]
-        assert torch.equal(value, expected.to(value.dtype)), name
+    file = saved(tmp_path, WRAPPED[case](generator))
+    trained_on = build_generator(RESNET, seed=2)
+    load_weights(trained_on, read_checkpoint(file), file, RESNET)
+    for net in (load_generator(file)[0], trained_on):
+        for name, value in net.state_dict().items():
+            expected = generator[name].half() if case == "half precision" else generator[name]
+            assert torch.equal(value, expected.to(value.dtype)), name
+
+
+def test_what_a_file_tells_of_its_networks_and_what_it_cannot(
+    discriminator: dict[str, Tensor], tmp_path: Path
+) -> None:
+    """A U-Net has dropout or not, which its weights do not show: the settings' holds."""
+    unet = SETTINGS.updated({"ngf": 3, "norm": "instance"})
+    files = (saved(tmp_path, build_generator(unet, 0).state_dict()),)
+    assert networks_of(files) == {"netG": "unet_128", "ngf": 3, "norm": "instance"}
+    files = (*files, saved(tmp_path, discriminator, "net_D.pth"))
+    assert networks_of(files)["ndf"] == 2
 
 
 def test_the_wrappers_are_those_that_torch_makes() -> None:

@@ -16,6 +16,7 @@ from harness.training.cuda_graph import (
     CapturedStep,
     CapturedSteps,
     Structure,
+    capturable,
     memory_is_low,
     structure_of,
 )
@@ -138,6 +139,13 @@ def test_after_a_failure_nothing_moves_and_the_losses_of_the_failure_are_told() 
     with pytest.raises(DivergedError) as at_a_rung:
         model.mean_losses()
     assert str(at_a_rung.value) == str(at_a_step.value)
+
+
+def test_pictures_of_different_sizes_are_not_captured() -> None:
+    cuda, cropped = torch.device("cuda:0"), SETTINGS.updated({"preprocess": "crop"})
+    assert capturable(cropped, cuda)
+    assert not capturable(cropped, torch.device("cpu"))
+    assert not capturable(SETTINGS.updated({"preprocess": "none"}), cuda)
 
 
 def test_memory_is_low_where_less_than_a_quarter_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
