@@ -143,7 +143,7 @@ def test_clear_pixels_lend_no_colour_to_those_that_are_seen(white: int) -> None:
     assert found[seen][:, 1].max() <= 0.02 * white
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "RGBA"])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "CMYK", "RGBA"])
 def test_a_correction_is_one_of_light_whatever_the_colours_are(mode: str) -> None:
     """More red and green, less blue: less cyan and magenta, more yellow."""
     values = np.full((40, 32, len(mode)), 100, np.uint8)
@@ -153,7 +153,8 @@ def test_a_correction_is_one_of_light_whatever_the_colours_are(mode: str) -> Non
     found = moved(values, maps, mode)[20, 16].tolist()
     more, less = ([round(100 + sign * 127.5 * part) for part in light] for sign in (1, -1))
     grey = round(100 + 127.5 * (0.299 * light[0] + 0.587 * light[1] + 0.114 * light[2]))
-    wanted = {"L": [grey], "RGB": more, "CMYK": [*less, 100], "RGBA": [*more, 100]}
+    wanted = {"L": [grey], "RGB": more, "CMYK": [*less, 100]}
+    wanted |= {f"{kind}A": [*wanted[kind], 100] for kind in ("L", "RGB")}
     assert found == wanted[mode]
 
 

@@ -23,7 +23,15 @@ from harness.search.stop_signals import StopSwitch
 from harness.search.worker_startup import check_scores
 from harness.trials.messages import Baseline, TrialTask
 from objectives.loading import UserObjective, load_objective
-from objectives.score import Goal, Objective, Reference, Score, UserObjectiveError, aggregate
+from objectives.score import (
+    Goal,
+    NothingToScoreError,
+    Objective,
+    Reference,
+    Score,
+    UserObjectiveError,
+    aggregate,
+)
 from reports.analysis.summary import summarise
 from reports.page.report import render
 
@@ -87,6 +95,10 @@ def failing(_: object) -> Score:
             lambda _: aggregate([{"name": "a", "score": 1.0}], "maximize"),
             "must give one row for each of the 2",
         ),
+        (
+            lambda _: aggregate([{"name": name, "score": 1.0} for name in "ba"], "maximize"),
+            "must give one row for each of the 2 pictures, with its name, in their order",
+        ),
         (failing, "failed (KeyError: 'a')."),
     ],
 )
@@ -105,6 +117,15 @@ def test_what_is_no_score_is_refused_by_the_objectives_name(
     score = UserObjective("my:make", cast(Objective, made)).against(reference)
     with pytest.raises(UserObjectiveError, match=re.escape(f"--objective my:make {said}")):
         score(pictures)
+
+
+def test_a_set_in_which_nothing_is_scored_is_no_failure_of_the_objective(example: str) -> None:
+    """`harness score` then leaves out the pictures of that size, and goes on."""
+    pictures = torch.zeros(1, 3, 64, 64)
+    with pytest.raises(NothingToScoreError):
+        load_objective(example, "random", "cpu").against(
+            Reference(("a",), pictures, pictures[:, :1] > 0, None)
+        )
 
 
 def test_scores_that_are_not_finite_are_the_users_to_correct(tmp_path: Path) -> None:

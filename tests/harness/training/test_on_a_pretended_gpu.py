@@ -14,7 +14,7 @@ from harness.evaluation.panels import crop_png
 from harness.training import step, warm_start
 from harness.training.batches import Batch, Batches, Draw, batches, on_device
 from harness.training.checkpoints import NetWeights, state_of
-from harness.training.cuda_graph import CapturedStep
+from harness.training.cuda_graph import CapturedStep, capture_graph
 from harness.training.epochs import EpochDone, Schedule, Training, train_epochs
 from harness.training.inputs import CopiedInputs, inputs_for
 from harness.training.loop import train
@@ -206,6 +206,15 @@ def test_a_step_that_waits_or_mixes_devices_is_caught(
     with PretendedGpu(), pytest.raises(RuntimeError) as raised:
         CapturedStep.capture(model_on_gpu(PARAMS), CopiedInputs(Batch(*on_gpu(1))))
     assert told in str(raised.value.__context__ or raised.value)
+
+
+def test_a_capture_leaves_no_trace_in_what_it_changes_nor_in_chance() -> None:
+    with PretendedGpu():
+        sums = torch.ones(3, device=CUDA)
+        chance = torch.cuda.get_rng_state()
+        capture_graph(lambda: sums.add_(torch.rand(3, device=CUDA)), [sums])
+        assert torch.equal(torch.cuda.get_rng_state(), chance)
+        assert sums.tolist() == [1, 1, 1]
 
 
 def test_a_step_that_bakes_in_a_number_of_the_cpu_is_caught(

@@ -67,6 +67,24 @@ def test_a_step_counts_the_batches_that_its_normalisations_saw() -> None:
         assert len(counts) > 2
 
 
+def test_a_step_keeps_the_statistics_that_torch_s_own_normalisation_keeps() -> None:
+    """They are in every checkpoint, for programs that restore by them."""
+    params = PARAMS.model_copy(update={"lambda_perceptual": 0})
+    generator, beside = (build_generator(SETTINGS, 1) for _ in range(2))
+    beside.to(memory_format=torch.channels_last)
+    trained = Pix2Pix.start(
+        generator, build_discriminator(SETTINGS, 3, 2), params, SETTINGS, perceptual=None
+    )
+    torch.manual_seed(0)
+    trained.step(*batch(1))
+    torch.manual_seed(0)  # of dropout
+    beside(batch(1)[0])
+    wanted = dict(beside.named_buffers())
+    assert len(wanted) > 10
+    for name, found in generator.named_buffers():
+        torch.testing.assert_close(found, wanted[name])
+
+
 def test_a_loss_that_is_not_finite_stops_before_the_update(vgg: PerceptualLoss) -> None:
     trained = model(PARAMS, vgg)
     retouched, original = batch(1)
