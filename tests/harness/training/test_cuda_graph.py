@@ -299,6 +299,11 @@ def test_generators_of_two_kinds_are_never_shared(monkeypatch: pytest.MonkeyPatc
         steps.start_trial(structure, partial(identity, model), copies(1), held, FIRST)
     assert models[1].generator is not models[0].generator
     assert models[2].generator is models[0].generator
+    assert models[2].optimizer_G is models[0].optimizer_G
+    assert models[2].averaged is models[0].averaged
+    assert models[2].optimizer_D is not models[0].optimizer_D
+    for failed in (models[2].failed, models[2].optimizer_D.failed, models[2].optimizer_G.failed):
+        assert failed is models[0].failed
 
 
 def test_steps_of_one_generator_share_it_and_train_by_turns(any_gpu: str) -> None:

@@ -116,6 +116,8 @@ def test_a_quarter_of_a_trial_s_share_of_the_memory_may_be_filled(
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     assert cache_limit(CPU) == most * (1 << 30)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free << 29, 80 << 30))
+    assert cache_limit(torch.device("cuda")) == min(4, free / 8) * (1 << 30)
 
 
 @pytest.mark.parametrize(

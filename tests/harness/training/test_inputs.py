@@ -10,7 +10,7 @@ from pretended_gpu import CUDA, PretendedGpu
 from harness.config.profiles import QUICK
 from harness.data.pairs.pair_set import PairSet
 from harness.training import batches as of_batches
-from harness.training.batches import batches, epoch_batches
+from harness.training.batches import Batch, batches, epoch_batches
 from harness.training.feature_cache import target_features
 from harness.training.inputs import CopiedInputs, GatheredInputs, inputs_for
 from harness.training.perceptual import PerceptualLoss
@@ -97,3 +97,26 @@ def test_pairs_that_do_not_fit_are_copied_batch_by_batch(monkeypatch: pytest.Mon
         for other, batch in zip(wanted, inputs.feed(stream), strict=False):
             inputs.write(batch)
             assert torch.equal(inputs.batch().retouched.cpu(), other.retouched)
+            assert torch.equal(inputs.batch().original.cpu(), other.original)
+
+
+def test_a_copied_batch_has_the_features_of_its_own_originals() -> None:
+    first, second = (
+        Batch(
+            torch.full((1, 3, 4, 4), number),
+            torch.full((1, 3, 4, 4), number + 1),
+            (torch.full((2,), number + 2), torch.full((3,), number + 3)),
+        )
+        for number in (0.0, 10.0)
+    )
+    inputs = CopiedInputs(first)
+    before = inputs.batch()
+    inputs.write(second)
+    assert inputs.batch() is before  # where the graph reads
+    for found, wanted in zip(before[:2], second[:2], strict=True):
+        assert torch.equal(found, wanted)
+    assert before.original_features is not None
+    assert second.original_features is not None
+    for mine, theirs in zip(before.original_features, second.original_features, strict=True):
+        assert torch.equal(mine, theirs)
+    assert float(first.original.max()) == 1  # what was given is left alone
