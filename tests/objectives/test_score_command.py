@@ -409,3 +409,16 @@ def test_where_less_is_better_the_worst_of_a_folder_are_the_highest(
     shown = capsys.readouterr().out
     assert "(lower is better; 3 of 3 pictures scored" in shown
     assert re.findall(r"\d\.png", shown) == ["1.png", "2.png", "0.png"]
+
+
+def test_restored_pictures_have_a_bit_depth_of_their_own_and_it_is_said(tmp_path: Path) -> None:
+    """12 bits of another program beside originals of 8."""
+    restored, original, retouched = (tmp_path / f"{name}.png" for name in ("r", "o", "i"))
+    Image.fromarray(np.full((64, 64), 2000, np.uint16)).save(restored)
+    for file, grey in ((original, 200), (retouched, 90)):
+        Image.new("L", (64, 64), grey).save(file)
+    said: list[str] = []
+    files = [PictureFiles("a", restored, original, None, retouched)]
+    found = score_files(files, Darkness(), "difference", said.append)
+    assert found.score.value == pytest.approx(2000 / 4095, abs=0.003)
+    assert any("read as 12-bit, a guess" in sentence for sentence in said)

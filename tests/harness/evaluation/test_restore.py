@@ -17,7 +17,9 @@ from harness.data.files.picture_reading import read_picture
 from harness.errors import UserInputError
 from harness.evaluation.padding import mirror_indices, run_padded
 from harness.evaluation.restore import (
+    MOST_PIXELS,
     OVERLAP,
+    TILE,
     fade_weights,
     load_generator,
     repaint,
@@ -142,10 +144,15 @@ def test_a_phones_jpeg_and_12_bits_are_restored(tmp_path: Path) -> None:
     grey = read_picture(phone)[..., 0]
     Image.fromarray(grey).save(tmp_path / "eight.png")
     Image.fromarray(grey.astype(np.uint16) * 16).save(tmp_path / "twelve.png")
-    eight, twelve = (
-        read_picture(next(restore_pictures(checkpoint, [file], tmp_path / "out", "cpu", print)))
-        for file in (tmp_path / "eight.png", tmp_path / "twelve.png")
-    )
+    restored = []
+    for file in (tmp_path / "eight.png", tmp_path / "twelve.png"):
+        assert remarks == []
+        written = next(
+            restore_pictures(checkpoint, [file], tmp_path / "out", "cpu", remarks.append)
+        )
+        restored.append(read_picture(written))
+    eight, twelve = restored
+    assert "read as 12-bit, a guess" in remarks[0]
     assert np.abs(eight.astype(int) - twelve).mean() < 2
 
 
@@ -203,6 +210,7 @@ def test_a_picture_of_the_network_s_own_size_is_not_padded(tmp_path: Path) -> No
 
 def test_only_large_pictures_are_repainted_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a network of one pixel that turns the picture into its negative."""
+    assert (MOST_PIXELS, TILE, OVERLAP) == (2**24, 2048, 256)  # as docs/train.md has it
     assert all(OVERLAP % multiple == 0 for multiple in GENERATOR_MULTIPLE.values())
     for name, value in (("MOST_PIXELS", 1000), ("TILE", 32), ("OVERLAP", 16)):
         monkeypatch.setattr(f"harness.evaluation.restore.{name}", value)
