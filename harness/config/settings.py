@@ -47,6 +47,8 @@ PerceptualLayer = Literal["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
 Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
 Filters = Annotated[int, Field(gt=0, le=MOST_FILTERS)]
 Steps = Annotated[int, Field(ge=0, le=MOST_STEPS)]
+# Not `Steps = Field(ge=1)`: of two lower bounds pydantic checks only the type's own.
+PositiveSteps = Annotated[int, Field(ge=1, le=MOST_STEPS)]
 Epochs = Annotated[int, Field(ge=0, le=MOST_EPOCHS)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=LONGEST_WAIT)]
@@ -85,7 +87,7 @@ class TrainSettings(Frozen):
     flip: bool = True
     batch_size: int = Field(default=1, ge=1, le=MOST_IN_BATCH)
     beta1: float = Field(default=0.5, ge=0, lt=1)
-    steps: Steps = Field(ge=1, description="optimisation steps of one trial")
+    steps: PositiveSteps = Field(description="optimisation steps of one trial")
     rungs: tuple[Steps, ...] = Field(
         max_length=1000, description="steps at which a trial is scored; the last = steps"
     )
@@ -94,7 +96,7 @@ class TrainSettings(Frozen):
         description="of convolutions and products in training; weights and losses stay float32",
     )
     ema_decay: float = Field(ge=0, lt=1, description="running average of the scored weights")
-    ema_every: Steps = Field(default=1, ge=1, description="steps between updates of that average")
+    ema_every: PositiveSteps = Field(default=1, description="steps between its updates")
     perceptual_layers: tuple[PerceptualLayer, ...] = Field(
         min_length=1, max_length=5, description="VGG19 activations compared"
     )
