@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, device
 
 from harness.data.files.photograph import Photograph
@@ -230,6 +231,9 @@ def test_steps_from_pixel_to_pixel_of_a_field_are_not_enlarged() -> None:
         apart = (found - smooth)[:, :2].norm(dim=1)
         assert float(apart[:, 20:-20, 20:-20].max()) < most
         assert (float(apart.mean()) > 0.2) == (times == 1)
+    wanted = gaussian_filter(rough[0, :2].numpy(), (0, 1, 1), mode="nearest")  # of one pixel
+    long = np.hypot(*wanted) > 0.2
+    assert np.abs(found[0, :2].numpy() - wanted)[:, long].max() < 1e-4
 
 
 def test_trembling_counts_as_no_displacement() -> None:

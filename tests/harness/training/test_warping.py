@@ -133,6 +133,7 @@ def test_no_displacement_is_longer_than_six_percent_of_the_trained_width() -> No
     field, painted = net.predict(smooth_picture(128, 128))
     assert float(field.detach().max()) == pytest.approx(0.06 * 128, rel=1e-4)
     assert float(painted.detach().max()) == pytest.approx(0.5, rel=1e-4)
+    assert float(net(smooth_picture(128, 128)).detach().max()) == 1  # of what is lightened by it
     with torch.autocast("cpu", torch.bfloat16):  # which cannot tell pixel 255.5 from 256
         assert {part.dtype for part in net.predict(smooth_picture(128, 128))} == {torch.float32}
 
