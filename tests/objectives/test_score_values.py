@@ -167,6 +167,13 @@ def test_a_displacement_of_a_thousandth_of_the_short_side_counts() -> None:
     assert region_from_field(field).nonzero().tolist() == [[0, 5, 5]]
 
 
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"field is \[\.\.\., 2, h, w\], not \[3, 8, 8\]"):
+        region_from_field(torch.zeros(3, 8, 8))
+    with pytest.raises(ValueError, match=r"of one size, not \[3, 8, 8\] and \[3, 8, 9\]"):
+        region_from_pair(torch.zeros(3, 8, 8), torch.zeros(3, 8, 9))
+
+
 def test_gaps_and_small_parts_of_the_region_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     """At 200 pixels: above 0.8 px, gaps up to 4 px closed, holes filled, at least 20 pixels."""
     flow = np.zeros((2, 200, 200))

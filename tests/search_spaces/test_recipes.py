@@ -41,6 +41,8 @@ def test_a_broad_space_holds_every_recipe(name: str) -> None:
     space = load_space(name)
     for recipe in load_recipes().values():
         assert space.params(space.suggestion(recipe, TRAIN)) == recipe
+        assert space.contains(recipe)
+        assert not space.contains(recipe.model_copy(update={"n_layers_D": 6}))
 
 
 def test_a_narrow_space_names_what_does_not_fit() -> None:

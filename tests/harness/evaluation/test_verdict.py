@@ -186,6 +186,32 @@ def test_the_winner_is_also_compared_with_the_recipe_that_moves_pixels(
     assert (won.winner, won.ahead_of_warp) == ("warp", None)
 
 
+def test_one_picture_held_out_is_no_comparison() -> None:
+    one = finalist("t3", 0.3, scores={seed: [0.3] for seed in SEEDS})
+    other = finalist("recommended", 0.2, scores={seed: [0.2] for seed in SEEDS})
+    shown = conclude([one, other], "recommended")
+    assert shown is not None
+    assert (shown.winner, shown.difference, shown.better) == ("t3", None, False)
+    assert shown.verdict == (
+        "not compared with the guide's recommended setting: too few runs or held-out pictures"
+    )
+    assert shown.rows[0].mean == pytest.approx(0.3)
+
+
+def test_where_no_other_repaints_there_is_no_second_answer() -> None:
+    moving = finalist("t3", 0.3, params={"netG": "warp_unet_128"})
+    painting = finalist("t4", 0.2), finalist("recommended", 0.25)
+    for others, answers in ((painting, True), (painting[1:], False)):
+        shown = conclude([moving, *others], "recommended", of_both_kinds=True)
+        assert shown is not None
+        assert (shown.as_is is not None) == answers
+        assert conclude([moving, *others], "recommended").as_is is None
+    shown = conclude([moving, *painting], "recommended", of_both_kinds=True)
+    assert shown is not None
+    assert (shown.as_is.name, shown.as_is.challenger) == ("recommended", "t4")
+    assert not shown.as_is.better
+
+
 def test_only_seeds_that_both_ran_are_compared() -> None:
     late = finalist("t3", 0.3, scores={seed: [0.3, 0.31] for seed in (12, 13, 14)})
     early = finalist("recommended", 0.2, scores={11: [9.0, 9.0], 12: [0.2, 0.21], 13: [0.2, 0.21]})

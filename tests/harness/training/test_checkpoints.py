@@ -159,7 +159,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a web page": (lambda file: file.write_text("\n<!DOCTYPE html><p>Sign in"), "web page"),
     "a picture": (lambda file: file.write_bytes(b"\x89PNG\r\n\x1a\n" * 9), "not a PyTorch file"),
     "cut off": (cut, "damaged or incomplete"),
-    "a bomb": (deflate, "more than 10 times its size"),
+    "a bomb": (deflate, "unpacks to 0.0 GB, more than 10 times its size"),
     "a whole network": (lambda file: torch.save(nn.Linear(1, 1), file), "Python objects"),
     "a program": (lambda file: file.write_bytes(RUNS_A_PROGRAM), "Python objects"),
     "a tensor": (lambda file: torch.save(torch.zeros(3), file), "holds no state_dict"),
