@@ -103,6 +103,16 @@ def test_too_small_pictures_are_refused_by_lpips() -> None:
         LpipsTarget.of(LpipsNetwork("alex", "random"), small, small > 1, {})
 
 
+@pytest.mark.parametrize("net", TRUNKS)
+def test_pictures_are_refused_only_where_the_network_has_no_output(
+    networks: dict[str, LpipsNetwork], net: str
+) -> None:
+    network = networks[net]
+    assert network(drawn(1, 3, network.min_side, network.min_side))
+    with pytest.raises(RuntimeError, match=r"too small|greater than actual input size"):
+        network(drawn(1, 3, network.min_side - 1, network.min_side - 1))
+
+
 def test_ciede2000_and_lab_agree_with_scikit_image() -> None:
     a, b = drawn(4000, 3), drawn(4000, 3, seed=1)
     lab_a, lab_b = rgb2lab(a.numpy()), rgb2lab(b.numpy())

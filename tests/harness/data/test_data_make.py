@@ -144,10 +144,15 @@ def test_oracle_restores_nearly_everything(originals: Path) -> None:
         assert error(undone) < 0.12 * error(moved_only.retouched)
 
 
-def test_a_models_score_lies_between_doing_nothing_and_the_oracle(made: Path) -> None:
+def test_a_models_score_lies_between_doing_nothing_and_the_oracle(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     unchanged, oracle = made_bounds(made, "random")
     assert unchanged < 0.5
     assert oracle > 0.7
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="alexnet"):  # as asked for, or not at all
+        made_bounds(made, "pretrained")
 
 
 @pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
