@@ -1,5 +1,6 @@
 """`harness restore`, from file to file: what the moving generator leaves alone is left alone."""
 
+import errno
 import sys
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,20 @@ def test_a_field_at_twice_the_size_is_the_field_twice_as_long(moving: Path, tmp_
     once, twice = fields
     assert float((F.avg_pool2d(twice, 2) - 2 * once).abs().max()) < 0.1
     assert float(once.abs().max()) > 3
+
+
+def test_a_field_stands_whole_or_not_at_all(
+    moving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(file: Path, _: np.ndarray) -> None:
+        file.write_bytes(b"PIEH")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("harness.evaluation.restore.save_flo", fill)
+    face(64).save(tmp_path / "p.png")
+    with pytest.raises(OSError, match="No space left"):
+        only(moving, tmp_path / "p.png", save_field=True)
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["p.png"]
 
 
 def test_two_fields_of_one_name_are_refused(moving: Path, tmp_path: Path) -> None:
