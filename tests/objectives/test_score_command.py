@@ -206,6 +206,9 @@ def test_the_results_folder_of_pix2pix_gives_the_same_values(
             copy = folder / "results" / inner / f"{file.stem}_{ending}.png"
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(file.read_bytes())
+    older = folder / "results" / inner / "older"  # which test.py does not write, and nobody reads
+    older.mkdir()
+    Image.new("RGB", (64, 64)).save(older / "p_fake_B.png")
     assert score(*flags(folder, "results"), "--json", folder / "a.json").code == 0
     assert score(*flags(folder, "pred", "target", "input"), "--json", folder / "b.json").code == 0
     a, b = (json.loads((folder / name).read_text()) for name in ("a.json", "b.json"))

@@ -179,6 +179,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda file: torch.save({"a": torch.eye(3).to_sparse()}, file),
         "a is not a plain tensor of numbers",
     ),
+    "a complex tensor": (
+        lambda file: torch.save({"a": torch.zeros(3, dtype=torch.complex64)}, file),
+        "a is not a plain tensor of numbers",
+    ),
     "a tensor of no device": (
         lambda file: torch.save({"a": torch.zeros(3, device="meta")}, file),
         "a is not a plain tensor of numbers",
