@@ -17,7 +17,7 @@ from harness.cli.score import as_json, json_text, print_table
 from harness.evaluation.folder_scoring import BitDepths, PictureFiles, read_set, score_files
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import region_from_pair
-from objectives.score import Reference, Score, Scorer, aggregate
+from objectives.score import NothingToScoreError, Reference, Score, Scorer, aggregate
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "score.md"
 
@@ -425,3 +425,21 @@ def test_restored_pictures_have_a_bit_depth_of_their_own_and_it_is_said(tmp_path
     found = score_files(files, Darkness(), "difference", said.append)
     assert found.score.value == pytest.approx(2000 / 4095, abs=0.003)
     assert any("read as 12-bit, a guess" in sentence for sentence in said)
+
+
+def test_a_size_of_which_no_picture_can_be_scored_is_left_out(tmp_path: Path) -> None:
+    class OnlySquares(Darkness):
+        def against(self, reference: Reference) -> Scorer:
+            if reference.targets.shape[-1] > 64:
+                raise NothingToScoreError("nothing was warped")
+            return super().against(reference)
+
+    files = []
+    for width in (64, 65):
+        file = tmp_path / f"{width}.png"
+        Image.new("RGB", (width, 64), (51,) * 3).save(file)
+        files.append(PictureFiles(file.name, file, file, None, file))
+    found = score_files(files, OnlySquares(), "difference").score
+    assert found.value == pytest.approx(0.2)
+    assert (found.components["n"], found.components["n_scored"]) == (2, 1)
+    assert found.per_image[1] == {"name": "65.png", "skipped": "nothing was warped"}

@@ -102,7 +102,10 @@ BAD = {
     "unknown top key": (space_text() + "ranges: {}\n", "ranges is not a key of a space"),
     "no params": ("description: x\n", "params must be a mapping"),
     "params a list": ("params: [lr]\n", "params must be a mapping"),
-    "unknown setting": (space_text(lambda_l1=3), "lambda_l1 is not a setting"),
+    "unknown setting": (
+        space_text(lambda_l1=3),
+        "lambda_l1 is not a setting that can be searched (did you mean lambda_L1?); these can",
+    ),
     "missing setting": (yaml.safe_dump({"params": {"lr": 1e-4}}), "lambda_L1 is missing"),
     "unknown type": (space_text(lr={"type": "log", "low": 1, "high": 2}), "lr: type cannot be log"),
     "type left out": (space_text(lr={"low": 1, "high": 2}), "lr: type is missing"),
