@@ -237,10 +237,10 @@ def test_training_starts_from_the_user_s_networks(
     files = [folder / f"best_net_{net}.pth" for net in "GD"]
     config = make_config(tmp_path, pairs, epochs=1, epochs_decay=0, init_from=files)
     train_fully(config, RecordingView())
-    before, after = weights(files[0]), weights(tmp_path / "out" / "latest_net_G.pth")
-    assert all(
-        torch.allclose(before[name], after[name]) for name in before if name.endswith("weight")
-    )
+    for net, file in zip("GD", files, strict=True):
+        before, after = weights(file), weights(tmp_path / "out" / f"latest_net_{net}.pth")
+        names = [name for name in before if name.endswith("weight")]
+        assert all(torch.allclose(before[name], after[name]) for name in names)
 
 
 def test_plain_lines_contain_the_score_and_the_losses(
