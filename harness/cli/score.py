@@ -1,20 +1,23 @@
-"""`harness score`: score a folder of restored pictures."""
+"""`harness score`: score restored pictures or a model, alone or against another."""
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from harness.cli.options import to_stderr
-from harness.errors import printable
+from harness.errors import UserInputError, inline, printable
 from reports.texts.numbers import quantity
 
 if TYPE_CHECKING:
+    from harness.config.settings import Direction
     from harness.evaluation.folder_scoring import FolderScore, PictureFiles, Region
+    from harness.evaluation.score_comparison import Comparison
 
 # Columns of the table of the worst pictures: as many as fit beside a name into 80 characters.
-COLUMNS = ("score", "D", "E", "Lrel", "ciede2000")
+COLUMNS = ("score", "against", "D", "E", "Lrel", "ciede2000")
 WORST = 5
 
 
@@ -40,6 +43,24 @@ def score(
     results: Annotated[
         Path | None, typer.Option(help="A folder that pix2pix's test.py wrote, instead of these.")
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="A latest_net_G.pth that restores the pairs of --data, instead."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Pairs: those in test/, or without it in val/, are scored.")
+    ] = None,
+    direction: Annotated[
+        Literal["AtoB", "BtoA"],
+        typer.Option(help="Which half of --data is retouched: the first letter."),
+    ] = "AtoB",
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="What to compare with: another model (without it, the input unchanged); or, as "
+            "--pred or --results, a folder of the same pictures."
+        ),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write all values to this file.")
     ] = None,
@@ -58,18 +79,38 @@ def score(
         ),
     ] = "boundary_sharpness",
 ) -> None:
-    """Score restored pictures where they were warped: sharp, and right. Pairs files by name.
+    """Score restored pictures, or a model, where pictures were warped: sharp, and right.
 
-    Example: harness score --pred restored --target originals --input retouched
+    Files are paired by name.
+
+    Example: harness score --model model/best_net_G.pth --data my_pairs --direction AtoB
     """
+    from harness.evaluation.folder_scoring import score_files
+    from harness.evaluation.score_comparison import compare_scores
     from harness.paths import check_file, write_atomically
+    from harness.trials.devices import resolve_device
 
     for flag, file in (("--json", json_file), ("--csv", csv_file)):
         if file is not None:
             check_file(file, flag)
-    files = chosen_files(pred, target, mask, input_, results)
-    chosen, found = score_with(files, objective, device, weights, region)
+    place = resolve_device(device)
+    with TemporaryDirectory() as folder:
+        others: list[PictureFiles] | None
+        if model is not None or data is not None:
+            if any(given is not None for given in (pred, target, mask, input_, results)):
+                raise UserInputError(
+                    "--model and --data are scored instead of pictures: leave out --pred, "
+                    "--target, --mask, --input and --results."
+                )
+            files, others = files_of_models(model, data, direction, against, place, Path(folder))
+        else:
+            files, others = files_of_folders(pred, target, mask, input_, results, against)
+        chosen, found = score_with(files, objective, place, weights, region)
+        other = score_files(others, chosen, region, to_stderr) if others else None
     figures = as_json(found, chosen.name, chosen.weights)
+    if other is not None:
+        comparison = compare_scores(found.score, other.score, chosen.direction)
+        add_comparison(figures, str(against or "the input unchanged"), other, comparison)
     if json_file is not None:
         write_atomically(json_file, json_text(figures))
     if csv_file is not None:
@@ -81,48 +122,81 @@ def score(
     print_table(figures, chosen.direction)
 
 
-def chosen_files(
+def files_of_models(
+    model: Path | None,
+    data: Path | None,
+    direction: "Direction",
+    against: Path | None,
+    device: str,
+    folder: Path,
+) -> "tuple[list[PictureFiles], list[PictureFiles]]":
+    """The pairs as the model restored them into `folder`, and what to compare with: the same by
+    the other model, or unchanged.
+
+    Raises:
+        UserInputError: one of `model` and `data` is missing, or cannot be used.
+    """
+    from harness.evaluation.model_scoring import restored_pairs, unchanged_pairs
+    from harness.evaluation.restore import load_generator
+
+    if model is None or data is None:
+        raise UserInputError(
+            "--model and --data belong together: a latest_net_G.pth, and pairs that it restores."
+        )
+    for each in filter(None, (model, against)):
+        load_generator(each)  # refused before a large folder of pairs is read
+    pairs = unchanged_pairs(data, direction, folder, to_stderr)
+    files = restored_pairs(model, pairs, device, folder / "restored", to_stderr)
+    if against is None:
+        return files, pairs
+    return files, restored_pairs(against, pairs, device, folder / "against", to_stderr)
+
+
+def files_of_folders(
     pred: Path | None,
     target: Path | None,
     mask: Path | None,
-    input_: Path | None,
+    retouched: Path | None,
     results: Path | None,
-) -> "list[PictureFiles]":
-    """The files to score, found by the options.
+    against: Path | None,
+) -> "tuple[list[PictureFiles], list[PictureFiles] | None]":
+    """The files to score, found by the options, and those to compare with.
 
     Raises:
         UserInputError: the options contradict each other, or the folders do not match.
     """
-    from harness.errors import UserInputError
     from harness.evaluation.folder_scoring import match_folders, match_results
+    from harness.evaluation.score_comparison import restored_otherwise
 
     if results is not None:
-        if any(folder is not None for folder in (pred, target, mask, input_)):
+        if any(folder is not None for folder in (pred, target, mask, retouched)):
             raise UserInputError(
                 "--results already names restored, original and retouched pictures: leave out "
                 "--pred, --target, --mask and --input."
             )
-        return match_results(results, to_stderr)
-    if pred is None or target is None:
-        raise UserInputError("Give --pred and --target, or --results.")
-    return match_folders(pred, target, mask, input_, to_stderr)
+        files = match_results(results, to_stderr)
+    elif pred is None or target is None:
+        raise UserInputError("Give --pred and --target, or --results, or --model and --data.")
+    else:
+        files = match_folders(pred, target, mask, retouched, to_stderr)
+    if against is None:
+        return files, None
+    return files, restored_otherwise(files, against, results is not None, to_stderr)
 
 
 def score_with(
-    files: "list[PictureFiles]", name: str, device: str, policy: str, region: "Region"
+    files: "list[PictureFiles]", name: str, place: str, policy: str, region: "Region"
 ) -> "tuple[Any, FolderScore]":
     """The objective, and the scores that it gives the files.
 
     Raises:
-        UserInputError: the objective, its weights or the device cannot be used, or a file is bad.
+        UserInputError: the objective or its weights cannot be used, or a file is bad.
     """
     from harness.errors import as_user_input_error
     from harness.evaluation.folder_scoring import score_files
-    from harness.trials.devices import resolve_device
     from objectives.loading import load_objective, trunk_of
     from objectives.weights import resolve_weights
 
-    place = resolve_device(device)
     with as_user_input_error(ValueError, FileNotFoundError):
         weights = resolve_weights(policy, (trunk_of(name),))
         chosen = load_objective(name, weights, place)
@@ -141,6 +215,26 @@ def as_json(found: "FolderScore", name: str, weights: str) -> dict[str, Any]:
         "lpips_reference": found.lpips_reference,
         "components": components,
         "images": list(found.score.per_image),
+    }
+
+
+def add_comparison(
+    figures: dict[str, Any], against: str, other: "FolderScore", comparison: "Comparison"
+) -> None:
+    """Add the scores of what is compared with to the content of the `--json` file."""
+    from harness.evaluation.score_comparison import scores_by_name
+
+    others = scores_by_name(other.score)
+    figures["images"] = [
+        {**row, "against": others.get(str(row["name"]))} for row in figures["images"]
+    ]
+    lead = comparison.lead
+    figures["against"] = {
+        "name": against,
+        "score": other.score.value,
+        "lead": None if lead is None else lead.model_dump(),
+        "better": comparison.better,
+        "n": comparison.pictures,
     }
 
 
@@ -184,6 +278,27 @@ def print_table(figures: dict[str, Any], direction: str) -> None:
     columns = [key for key in COLUMNS if key in ranked[0]]
     worst = Table("worst pictures", *columns)
     for row in ranked:
-        worst.add_row(escape(printable(row["name"])), *(f"{row[key]:.3f}" for key in columns))
+        values = ("-" if row[key] is None else f"{row[key]:.3f}" for key in columns)
+        worst.add_row(escape(printable(row["name"])), *values)
     console.print(worst)
+    if "against" in figures:
+        console.print(escape(comparison_sentence(figures["against"])), soft_wrap=True)
     print(console.end_capture(), end="")
+
+
+def comparison_sentence(against: dict[str, Any]) -> str:
+    """Whether the pictures score better than those that they are compared with, in words."""
+    from reports.texts.numbers import number, signed
+
+    other = f"Against {inline(against['name'])}, which scores {number(against['score'])}"
+    pictures, lead = quantity(against["n"], "picture"), against["lead"]
+    if lead is None:
+        return f"{other}: nothing can be said with {pictures}."
+    if lead["low"] > 0:
+        verdict = "reliably better"
+    else:
+        verdict = "reliably worse" if lead["high"] < 0 else "no reliable difference"
+    return (
+        f"{other}: {verdict}, {signed(lead['mean'])} (95 % interval {signed(lead['low'])} to "
+        f"{signed(lead['high'])} for other pictures), better in {against['better']} of {pictures}."
+    )

@@ -112,22 +112,25 @@ def match_folders(
     ]
 
 
-def match_results(folder: Path, remark: Remark = no_remark) -> list[PictureFiles]:
+def match_results(
+    folder: Path, remark: Remark = no_remark, flag: str = "--results"
+) -> list[PictureFiles]:
     """The pictures that pix2pix's `test.py` wrote to a folder, or to an `images/` below it.
 
     test.py applies its `--direction` itself: real_A is always the input.
 
     Args:
         remark: receives sentences about the other files, and where the pictures were found.
+        flag: the option that named the folder, for messages.
 
     Raises:
         UserInputError: there are none, or a restored picture lacks its real_A or real_B.
     """
-    files = pictures_of(results_place(folder, remark), "--results", remark, deep=False)
+    files = pictures_of(results_place(folder, remark, flag), flag, remark, deep=False)
     stems = sorted(stem.removesuffix(RESTORED) for stem in files if stem.endswith(RESTORED))
     if not stems:
         raise UserInputError(
-            f"{inline(folder)} holds no *{RESTORED}.png: --results is a folder written by "
+            f"{inline(folder)} holds no *{RESTORED}.png: {flag} is a folder written by "
             "pix2pix's test.py; for other folders use --pred and --target."
         )
     lacking = [
@@ -150,7 +153,7 @@ def match_results(folder: Path, remark: Remark = no_remark) -> list[PictureFiles
     ]
 
 
-def results_place(folder: Path, remark: Remark) -> Path:
+def results_place(folder: Path, remark: Remark, flag: str) -> Path:
     """Where test.py's pictures are: in `folder`, in its `images/`, or in the only `images/` one or
     two levels further below.
 
@@ -169,7 +172,7 @@ def results_place(folder: Path, remark: Remark) -> Path:
             f"{inline(folder)} holds results of pix2pix in {listing_of(places)}: name one of them."
         )
     for place in places:
-        remark(f"--results {inline(folder)}: the pictures in {inline(place)} are scored.")
+        remark(f"{flag} {inline(folder)}: the pictures in {inline(place)} are scored.")
     return places[0] if places else folder
 
 

@@ -61,13 +61,16 @@ def mean_interval(scores: np.ndarray) -> Interval:
     Raises:
         ValueError: there is only one seed.
     """
-    seed_means = scores.mean(axis=1)
-    mean = float(seed_means.mean())
-    if len(seed_means) < 2:
+    if len(scores) < 2:
         raise ValueError("one seed: nothing says how much seeds matter")
-    error = float(seed_means.std(ddof=1)) / len(seed_means) ** 0.5
-    half_width = float(students_t(len(seed_means) - 1, 0.5 + LEVEL / 2)) * error
-    return interval_around(mean, half_width)
+    return sample_interval(scores.mean(axis=1))
+
+
+def sample_interval(values: np.ndarray) -> Interval:
+    """The 95 % confidence interval of the mean that independent values, at least two, are from."""
+    error = float(values.std(ddof=1)) / len(values) ** 0.5
+    half_width = float(students_t(len(values) - 1, 0.5 + LEVEL / 2)) * error
+    return interval_around(float(values.mean()), half_width)
 
 
 def interval_around(mean: float, half_width: float) -> Interval:

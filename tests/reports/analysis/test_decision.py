@@ -398,7 +398,7 @@ def test_a_setting_that_moves_pixels_is_trained_here() -> None:
     assert "--run-dir" not in builtin.command
     assert builtin.trains == (
         "This trains at 128 px (ngf 16) for 1000 + 1000 epochs. harness restore then applies the "
-        "model to pictures of any size."
+        "model to pictures of any size, and harness score compares it with your present one."
     )
     assert needs_pictures(builtin.command)
 
