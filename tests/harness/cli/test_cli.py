@@ -261,6 +261,9 @@ def test_a_dry_run_says_what_is_done_of_the_study_and_refuses_another(
     study = record.create_study(storage, plan.config.study, plan.setup, plan.recipes)
     record.ask(study, plan.space, "tpe", 0)
     assert f"{begins}1 of 50 trials are done\n" in in_process("search", "--dry-run")[1]
+    [shown] = json.loads(in_process("status", "--json", "--run-dir", ".")[1])
+    waiting = len(plan.recipes) - 1
+    assert shown["counts"] == {"waiting": waiting, "interrupted": 1}  # nothing drives the study
     plan = make_plan(tmp_path, seed=1)
     code, out, said = in_process("search", "--dry-run")
     assert (code, out) == (2, "")
