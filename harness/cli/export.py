@@ -79,7 +79,7 @@ def export(
     found = read_study(run_dir, study, storage)
     paths = RunPaths(run_dir).study(found.study_name)
     copy = None if repo is None else describe_copy(repo)
-    file, export_command = "best.yaml", ""
+    file, export_command = str(out.absolute()) if out else None, ""
     if form != "yaml":
         file, export_command = file_to_train(found, paths.folder, storage, chosen)
     with as_user_input_error(ValueError):

@@ -215,6 +215,7 @@ def test_a_generator_that_moves_pixels_is_trained_from_the_file_that_holds_it(
     assert export_words[-1] == train[2]
     held = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert trial is None or held["trial"] == trial
+    assert held["full_command"].startswith(f"harness train {file} ")
 
 
 def test_a_command_comes_with_what_it_needs_beside_it(run: Run, run_dir: Path) -> None:
