@@ -240,6 +240,19 @@ def test_each_failure_has_its_exit_code_and_one_sentence(
     assert printed == {"event": "Failed", "reason": str(raised), "code": code}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("search", "--qqq"), ("search", "--budget", "0"), ("search", "50"), ("compare", "a.yaml")],
+)
+def test_what_cannot_be_parsed_is_the_last_json_object_too(
+    in_process: InProcess, words: tuple[str, ...]
+) -> None:
+    code, out, said = in_process(*words, "--json")
+    reason = said.removeprefix("harness: ").rstrip("\n")
+    assert json.loads(out) == {"event": "Failed", "reason": reason, "code": 2}
+    assert code == 2
+
+
 def test_what_a_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
     space = f"# 얼굴\n{space_text('narrow')}"
     (tmp_path / "mine.yaml").write_text(space, encoding="utf-8")
