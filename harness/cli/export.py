@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from reports.export.best_yaml import Named
 
-StudyName = Annotated[str | None, typer.Option(help="The study; required if there are several.")]
+StudyName = Annotated[
+    str | None, typer.Option(help="The study; required if there are several searches.")
+]
 
 
 def export(
