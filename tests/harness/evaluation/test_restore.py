@@ -87,7 +87,7 @@ def test_the_architecture_is_read_off_the_checkpoint(case: dict[str, Any], tmp_p
 def test_subfolders_keep_their_pictures_apart_and_other_files_are_named(tmp_path: Path) -> None:
     checkpoint = write_checkpoint(tmp_path / "net.pth")
     folder, out = tmp_path / "in", tmp_path / "in" / "restored"
-    for name in ("p0/a.png", "p1/a.png", "b.png"):
+    for name in ("p0/a.png", "p1/a.png", "b.png", "masks/p0/a.png"):
         write_picture(folder / name, 40, 40)
     (folder / "p0" / "c.heic").touch()
     for _ in range(2):  # what was restored into the folder before is no input
@@ -98,7 +98,9 @@ def test_subfolders_keep_their_pictures_apart_and_other_files_are_named(tmp_path
         names = {file.relative_to(out).as_posix() for file in written}
         assert names == {"p0/a.png", "p1/a.png", "b.png"}
         assert len(remarks) == 1
-        assert "passed over: 1 .heic (p0/c.heic)" in remarks[0]
+        assert "passed over: 1 .heic (p0/c.heic), 1 folder (masks/)" in remarks[0]
+    [mask] = restore_pictures(checkpoint, [folder / "masks"], tmp_path / "named", "cpu")
+    assert mask == tmp_path / "named" / "p0" / "a.png"
 
 
 def test_pairs_side_by_side_are_remarked_on(tmp_path: Path) -> None:
