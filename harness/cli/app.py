@@ -106,7 +106,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        with stopping_on_signals(interrupt):
+        with stopping_on_signals(interrupt, to_the_end=True):
             code = run(words)
         sys.exit(code)
     except KeyboardInterrupt:
