@@ -171,7 +171,7 @@ def test_a_size_that_the_user_kept_is_that_of_the_full_training_too(
     exported = run("export", "--run-dir", tmp_path, "--trial", 0, "--format", "command")
     assert "--crop_size 256 " in exported.stdout.replace("\\\n ", "")
     assert "full training: 256 px, ngf 32, 1000 + 1000 epochs" in exported.stderr
-    assert "smaller" not in exported.stderr
+    assert "trials were smaller" not in exported.stderr
 
 
 def test_the_short_training_is_for_asking(run: Run, run_dir: Path) -> None:
