@@ -4,10 +4,13 @@ Commands import their heavy dependencies when they run.
 """
 
 import errno
+import json
 import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Annotated
 
@@ -103,7 +106,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        with stopping_on_signals(interrupt):
+        with stopping_on_signals(interrupt, to_the_end=True):
             code = run(words)
         sys.exit(code)
     except KeyboardInterrupt:
@@ -135,7 +138,8 @@ def run(words: list[str]) -> int | None:
         BrokenPipeError: nobody reads its output any more, or another pipe of the command broke.
     """
     try:
-        code: int | None = app(words, prog_name="harness", standalone_mode=False)
+        with failure_as_json(words):
+            code: int | None = app(words, prog_name="harness", standalone_mode=False)
         if sys.stdout is not None:  # None if it was closed from the start
             sys.stdout.flush()
     except SystemExit as ended:
@@ -144,6 +148,29 @@ def run(words: list[str]) -> int | None:
             raise ended.__context__ from None
         raise
     return code
+
+
+@contextmanager
+def failure_as_json(words: list[str]) -> Iterator[None]:
+    """With `--json`, the reason of a search's or a comparison's failure is also the last JSON
+    object, for programs to read."""
+    as_json = words[:1] in (["search"], ["compare"]) and "--json" in words
+    try:
+        yield
+    except HarnessError as error:
+        if as_json:
+            print(failed(str(error), error.exit_code))
+        raise
+    except MISUSE as error:
+        if as_json:
+            print(failed(correction(error).removeprefix("harness: "), 2))
+        raise
+
+
+def failed(reason: str, code: int) -> str:
+    """A failure as JSON. `code` is the exit code."""
+    event = {"event": "Failed", "reason": scrubbed(reason), "code": code}
+    return json.dumps(event, ensure_ascii=False)
 
 
 def unusable_path(error: Exception) -> str:

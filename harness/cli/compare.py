@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import Debug, command_of, failure_as_json
+from harness.cli.options import Debug, command_of
 from harness.errors import printable
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(
 
     config = config.model_copy(update={"budget": 2 * config.repeats})
     import_for_workers()
-    with failure_as_json(as_json), closing(make_view(quiet, as_json)) as view:
+    with closing(make_view(quiet, as_json)) as view:
         plan = plan_comparison((one, other), config)
         outcome = run_search(plan, view, StopSwitch(None), trial_runner)
     lines = [*confirmation(outcome), "", *decision_lines(outcome), *next_lines(outcome)]

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from reports.export.best_yaml import Named
 
-StudyName = Annotated[str | None, typer.Option(help="The study; required if there are several.")]
+StudyName = Annotated[
+    str | None, typer.Option(help="The study; required if there are several searches.")
+]
 
 
 def export(
@@ -63,9 +65,8 @@ def export(
         raise UserInputError(f"--repeat-trial is for --format command, not {form}: leave it out.")
     if form == "plugin":
         study_options = {"--study": study, "--storage": storage, "--trial": trial, "--out": out}
-        export_plugin(
-            repo, force, [name for name, value in study_options.items() if value is not None]
-        )
+        given = [name for name, value in study_options.items() if value is not None]
+        export_plugin(repo, force, run_dir, given)
         return
     if force:
         raise UserInputError("--force replaces model files: use it with --format plugin.")
@@ -79,7 +80,7 @@ def export(
     found = read_study(run_dir, study, storage)
     paths = RunPaths(run_dir).study(found.study_name)
     copy = None if repo is None else describe_copy(repo)
-    file, export_command = "best.yaml", ""
+    file, export_command = str(out.absolute()) if out else None, ""
     if form != "yaml":
         file, export_command = file_to_train(found, paths.folder, storage, chosen)
     with as_user_input_error(ValueError):
@@ -132,14 +133,16 @@ def file_to_train(
     return file, f"{export}\n"
 
 
-def export_plugin(repo: Path | None, force: bool, ineffective: list[str]) -> None:
+def export_plugin(repo: Path | None, force: bool, run_dir: Path, ineffective: list[str]) -> None:
     """Write our model files to a copy of pix2pix, and print their paths.
 
     Args:
+        run_dir: that of the search, for the next command.
         ineffective: options that the user gave in vain, since the files are the same for any study.
     """
     from harness.errors import printable
     from harness.trials.external.plugin import write_plugin
+    from reports.commands.train_py import quoted
 
     if repo is None:
         raise UserInputError(
@@ -156,6 +159,12 @@ def export_plugin(repo: Path | None, force: bool, ineffective: list[str]) -> Non
         print(printable(file))
     if kept is not None:
         print(f"{printable(kept)} is your own and stays as it is.", file=sys.stderr)
+    place = [] if run_dir == Path("runs") else ["--run-dir", str(run_dir)]
+    words = " ".join(map(quoted, ["--repo", str(repo), *place]))
+    print(
+        f"Next, for a setting that a search found:\n  harness export --format command {words}",
+        file=sys.stderr,
+    )
 
 
 def describe_copy(folder: Path) -> dict[str, Any]:

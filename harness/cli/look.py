@@ -11,7 +11,7 @@ from harness.errors import UserInputError, printable
 
 def look(
     study: Annotated[
-        str | None, typer.Argument(help="The study; required if there are several.")
+        str | None, typer.Argument(help="The study; required if there are several searches.")
     ] = None,
     run_dir: RunDir = Path("runs"),
     storage: Storage = None,

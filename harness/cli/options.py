@@ -1,9 +1,7 @@
 """Commands whose options are the fields of a settings model, and the help of every command."""
 
 import inspect
-import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
@@ -13,8 +11,6 @@ from typer.core import TyperCommand
 
 from harness.cli.misuse import MISUSE
 from harness.config.options import Option, option_of
-from harness.errors import HarnessError
-from harness.study.urls import scrubbed
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -35,18 +31,6 @@ MAX_NAME_WIDTH = 30
 def to_stderr(sentence: str) -> None:
     """Print a remark, which is not part of a command's output."""
     typer.echo(sentence, err=True)
-
-
-@contextmanager
-def failure_as_json(as_json: bool) -> Iterator[None]:
-    """With `--json`, a failure's reason is also the last JSON object, for programs to read."""
-    try:
-        yield
-    except HarnessError as error:
-        if as_json:
-            failed = {"event": "Failed", "reason": scrubbed(str(error)), "code": error.exit_code}
-            print(json.dumps(failed, ensure_ascii=False))
-        raise
 
 
 class Command(TyperCommand):

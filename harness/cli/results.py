@@ -23,7 +23,7 @@ def status(
     """
     from harness.paths import RunPaths
     from harness.search.result import as_data, outcome_of
-    from harness.search.status import status_lines
+    from harness.search.status import status_lines, with_interrupted
     from harness.study.study import open_existing
     from harness.study.urls import without_secrets
 
@@ -37,7 +37,8 @@ def status(
         for found in studies
     ]
     if as_json:
-        print(json.dumps([as_data(outcome) for outcome in outcomes]))
+        pairs = zip(studies, outcomes, strict=True)
+        print(json.dumps([as_data(with_interrupted(*pair)) for pair in pairs]))
         return
     if not studies:
         print(f"No study in {without_secrets(storage) if storage else run_dir} yet.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import command_of, failure_as_json
+from harness.cli.options import command_of
 from harness.errors import UserInputError, printable
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
 
     # Imports create many objects and no garbage: collect less often.
     gc.set_threshold(100_000)
-    with failure_as_json(as_json), closing(make_view(quiet, as_json)) as view:
+    with closing(make_view(quiet, as_json)) as view:
         outcome = search(config, view)
     # Spares the collection at interpreter exit, which takes a second with torch and MLflow.
     gc.freeze()

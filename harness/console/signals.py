@@ -17,11 +17,15 @@ SECOND_AFTER = 1.0  # seconds: GNU timeout, shells and schedulers may send two s
 
 
 @contextmanager
-def stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
+def stopping_on_signals(stop: Callable[[], None], to_the_end: bool = False) -> Iterator[None]:
     """While the block runs, call `stop` at the first stop signal; a second one exits immediately.
 
     Signals within `SECOND_AFTER` seconds of the first are ignored. Under nohup, SIGHUP stays
     ignored.
+
+    Args:
+        to_the_end: whether the process ends with the block: a second signal is then treated so also
+            after it, or Python would print a traceback as it shuts down.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # Python handles signals in the main thread only
@@ -46,8 +50,9 @@ def stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         if first_signal is not None:
             discard_unread()  # by now the signal has also ended the readers of a pipe
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
+        if first_signal is None or not to_the_end:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
 
 
 def discard_unread() -> None:

@@ -225,19 +225,25 @@ def targets_of(
 
 
 def pictures_to_restore(folder: Path, out: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """The pictures of a folder, without those in an `out` inside it, and the ignored files."""
+    """The pictures of a folder, without those in an `out` inside it and the masks of pairs; and the
+    ignored files."""
     listing = list_pictures(folder)
     above, place = (os.path.realpath(path) + os.sep for path in (folder, out))
     inside = place.startswith(above) and place != above
+    masks = folder / "masks"  # where pairs have theirs
     files = [
         file
         for file in listing.pictures
-        if not inside or not os.path.realpath(file).startswith(place)
+        if not file.is_relative_to(masks)
+        and not (inside and os.path.realpath(file).startswith(place))
     ]
+    passed_over = listing.passed_over
+    if any(file.is_relative_to(masks) for file in listing.pictures):
+        passed_over += (f"{masks.name}/",)
     if not files:
-        account = account_of(listing.passed_over)
+        account = account_of(passed_over)
         raise UserInputError(f"{inline(folder)} holds no pictures{account and f' ({account})'}.")
-    return files, listing.passed_over
+    return files, passed_over
 
 
 def load_generator(file: Path) -> tuple[nn.Module, int]:

@@ -1,11 +1,12 @@
 """Console output of a full training: events, rendered as a live view or plain lines."""
 
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
-from harness.console.lines import sparkline, wrapped
+from harness.console.lines import rough_duration, sparkline, wrapped
 from harness.errors import printable
 from reports.texts.numbers import number, quantity
 
@@ -82,18 +83,36 @@ def make_training_view() -> TrainingView:
 
 
 class PlainTrainingView(TrainingView):
-    """One line per score, for files, pipes and logs."""
+    """One line per score, for files, pipes and logs.
 
-    def __init__(self, out: TextIO) -> None:
+    Args:
+        clock: a monotonic clock, in seconds.
+    """
+
+    def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self.out = out
+        self.clock = clock
         self.last: EpochEnded | None = None
+        self.stage: StageBegan | None = None
+        self.began = 0.0
 
     def show(self, event: Event) -> None:
         if isinstance(event, EpochEnded):
             self.last = event
             return
-        for line in lines_of(event, self.last):
+        if isinstance(event, StageBegan):
+            self.stage, self.began = event, self.clock()
+        for line in lines_of(event, self.last, self.left(event)):
             print(wrapped(printable(line), "  "), file=self.out, flush=True)
+
+    def left(self, event: Event) -> str:
+        """The time until the end of the stage, at the pace of its epochs so far; "" if unknown."""
+        if not isinstance(event, Scored) or self.stage is None or event.epoch == self.stage.epochs:
+            return ""
+        pace = (self.clock() - self.began) / (event.epoch - self.stage.done)
+        seconds = pace * (self.stage.epochs - event.epoch)
+        of_stage = " of this stage" if self.stage.stages > 1 else ""
+        return f"  {rough_duration(seconds)}{of_stage} left"
 
 
 class LiveTrainingView:
@@ -143,8 +162,13 @@ class LiveTrainingView:
         self.progress.stop()
 
 
-def lines_of(event: Event, last: EpochEnded | None) -> list[str]:
-    """The lines to print for an event; none for events that are too frequent for a log."""
+def lines_of(event: Event, last: EpochEnded | None, left: str = "") -> list[str]:
+    """The lines to print for an event; none for events that are too frequent for a log.
+
+    Args:
+        last: the last epoch, whose L1 loss stands beside a score; history.csv has the others.
+        left: the time left, for the end of that line.
+    """
     match event:
         case TrainingBegan():
             return list(event.lines)
@@ -160,8 +184,8 @@ def lines_of(event: Event, last: EpochEnded | None) -> list[str]:
             if event.train_score is not None:
                 score += f" (on training pairs {number(event.train_score)})"
             mark = "  <- best so far" if event.best else ""
-            losses = f"  {losses_line(last)}" if last else ""
-            return [f"epoch {event.epoch:>4}  score {score}{losses}{mark}"]
+            loss = f"  G_L1 {last.losses['G_L1']:.3g}" if last else ""
+            return [f"epoch {event.epoch:>4}  score {score}{loss}{left}{mark}"]
         case Remark():
             return [event.text]
     return []

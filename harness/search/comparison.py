@@ -12,6 +12,7 @@ from harness.evaluation.verdict import Finalist
 from harness.paths import check_run_dir
 from harness.search.plan import SearchPlan, assemble
 from harness.search.resolve import check_space, choose_placement
+from reports.record.names import COMPARED
 from search_spaces.distributions import Choice, Fixed, Parameter
 from search_spaces.space import Space
 from search_spaces.trial_params import Value
@@ -41,7 +42,7 @@ def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPla
     train = common_training(one, other, files)
     objective = common_objective(one, other, files)
     check_run_dir(config.run_dir)
-    space = Space("compared", "", space_of(one, other))
+    space = Space(COMPARED, "", space_of(one, other))
     check_space(space, train, config.from_scratch)
     named = config.model_copy(update={"study": study_name(one, other), "objective": objective})
     plan = assemble(named, space, f"of {files[0]}", train, choose_placement(config))

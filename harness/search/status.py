@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 def status_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
     """A headline, the outcome so far, and the history of scores."""
     driver = driven_by(study)
-    if not driver:  # trials of a killed driver are still marked as running, and will run again
-        counts = outcome.counts.copy()
-        counts["interrupted"] = counts.pop("running", 0)
-        outcome = replace(outcome, counts=counts)
-    headline, *table = as_lines(outcome)
+    headline, *table = as_lines(with_interrupted(study, outcome))
     now = f"being searched by {driver}" if driver else "not being searched now"
     left = time_left(study) if driver else None
     if left:
@@ -34,6 +30,18 @@ def status_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
         *([scores] if scores else []),
         *table,
     ]
+
+
+def with_interrupted(study: "Study", outcome: SearchOutcome) -> SearchOutcome:
+    """The outcome, in which no trial runs unless a driver does.
+
+    Trials of a killed driver are still marked as running; the next driver runs them again.
+    """
+    if driven_by(study) or not outcome.counts["running"]:
+        return outcome
+    counts = outcome.counts.copy()
+    counts["interrupted"] = counts.pop("running")
+    return replace(outcome, counts=counts)
 
 
 def score_history(study: "Study") -> str:

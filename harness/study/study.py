@@ -27,6 +27,7 @@ from harness.study.storage import RetryingStorage, SingleWriterStorage
 from harness.study.urls import without_secrets
 from reports.record.format import VERSION, RecordError
 from reports.record.migrations import NewerRecordError
+from reports.record.names import COMPARED
 from reports.record.study import (
     CREATION_FINISHED,
     Direction,
@@ -132,7 +133,7 @@ def read_study(
 
     Args:
         run_dir: the run folder of the search.
-        name: the study; may be omitted if there is only one.
+        name: the study; may be omitted if there is only one, or one search among comparisons.
         storage: the URL of Optuna's database, if it is not in the run folder.
 
     Raises:
@@ -144,6 +145,11 @@ def read_study(
     if not names:
         raise UserInputError(f"There is no study in {run_dir} yet: run harness search first.")
     if len(names) > 1:
+        searches = [
+            study for study in studies if StudyRecord.of(study).setup.space_name != COMPARED
+        ]
+        if len(searches) == 1 and not unreadable:
+            return searches[0]
         raise UserInputError(
             f"There are several studies ({', '.join(names)}): name one with --study NAME."
         )

@@ -277,7 +277,9 @@ def single_run_decision(
         return Decision("search", None, sentence, why=why, command=search_command(study, where))
     elif own:
         verb = "keep"
-        among = "_as_is" if as_is else ""
+        others = [one for one in trials_of(study) if one.number != trial.number]
+        alone = all(one.state == TrialState.WAITING for one in others)
+        among = "_as_is" if as_is else "_alone" if alone else ""
         sentence = say(f"decide_keep_searched{among}", settings=in_short)
     else:
         sentence = say("decide_try", one=one)

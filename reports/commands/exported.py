@@ -111,14 +111,15 @@ def commands_of(
     again = in_whole_epochs(train, data, read, setup.trainer)
     of_trial = train_commands(params, again, read, short, warm_start, mark)
     stages = progressive_commands if is_progressive(trial) else full_commands
-    in_full = stages(rounded(params), data, f"{name}-full", settings_in_full(trial, train, setup))
+    extras = settings_in_full(trial, train, setup)
+    in_full = stages(rounded(params), data, f"{name}-full", extras)
     if repository:
         of_trial, in_full = (for_this_copy(one, repository, device) for one in (of_trial, in_full))
     first = "" if repository or model_of(params, train) == "pix2pix" else f"{ADD_MODEL}\n"
     return Exported(
         first + as_lines(of_trial),
         first + as_lines(in_full),
-        before(params, data, device, repository, say),
+        before(params, {**FULL_TRAINING, **extras}, data, device, repository, say),
         notes(params, train, data, setup.weights, setup.trainer, say),
     )
 

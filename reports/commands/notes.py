@@ -18,12 +18,17 @@ def own_pictures(data: Config, say: Translate) -> list[str]:
 
 def before(
     params: Config,
+    full: Config,
     data: Config,
     device: str,
     repository: Mapping[str, Any] | None,
     say: Translate,
 ) -> list[str]:
-    """What must exist or be filled in before the commands can run."""
+    """What must exist, be filled in or be changed before the commands are run.
+
+    Args:
+        full: the training settings of the full training.
+    """
     folder, needs = data["folder"], own_pictures(data, say)
     if folder is not None and Path(folder).exists() and not Path(folder, "train").is_dir():
         needs.append(say("note_layout", folder=quoted(folder)))
@@ -32,6 +37,8 @@ def before(
         needs.append(say("note_copies", without_gpu=without_gpu))
     if repository is None and params["lambda_perceptual"] > 0:
         needs.append(say("note_model"))
+    if full["preprocess"] in ("resize_and_crop", "scale_width_and_crop"):
+        needs.append(say("note_size", full_size=full["load_size"]))
     return needs
 
 

@@ -48,7 +48,7 @@ def best_config(
     trial_number: Named = None,
     repository: Mapping[str, Any] | None = None,
     folder: Path | None = None,
-    config_file: str = "best.yaml",
+    config_file: str | None = None,
     lang: str = "en",
     by_key: bool = True,
 ) -> Config:
@@ -61,7 +61,8 @@ def best_config(
         repository: the copy of pix2pix for which to write the commands, as `for_this_copy` takes
             it; None: the one that ran the trials, else with the options that all copies share.
         folder: the study's current folder; None: its folder in the last search.
-        config_file: where this configuration will be, for a command that reads it.
+        config_file: where this configuration will be, for a command that reads it; None: in the
+            study's best.yaml if that holds it, else in the current folder.
         lang: the language of its sentences.
         by_key: whether the notes refer to the two commands by their keys, rather than as the first
             and the second.
@@ -70,6 +71,9 @@ def best_config(
         ValueError: there is no such trial, it has no final score, or the copy cannot train it; the
             message is one sentence.
     """
+    if config_file is None:
+        place = folder.absolute() if folder and trial_number is None else Path()
+        config_file = str(place / "best.yaml")
     say = translator(lang)
     say = partial(
         say,

@@ -13,6 +13,9 @@ BLURRING = "problem"
 MOVING = "warp"
 """Our own recipe: the recommended weights on a generator that moves pixels."""
 
+COMPARED = "compared"
+"""The name of a comparison's space; its study has no search."""
+
 PARAMS = ("lambda_L1", "lambda_perceptual", "n_layers_D", "gan_mode", "lr")
 """The five searched settings, in the order of the record, the tables and the figures."""
 

@@ -81,7 +81,7 @@ def test_a_making_that_is_stopped_leaves_nothing(tmp_path: Path, number: int) ->
                 os.killpg(making.pid, number)
                 time.sleep(0.002)  # as GNU timeout
             _, said = making.communicate(timeout=120)
-        # The second signal may find the command ended, and Python shutting down.
+        # The second signal may find Python shutting down, and its handlers gone.
         assert making.returncode in {STOPPED_BY_USER, -number if begun is None else None}
         assert b"Traceback" not in said
         assert not psutil.wait_procs(processes, timeout=60)[1]

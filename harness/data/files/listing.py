@@ -4,7 +4,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path, PurePosixPath
@@ -132,13 +132,12 @@ def is_folder(path: Path) -> bool:
         raise unreadable(error) from error
 
 
-def by_stem(folder: Path) -> dict[str, Path]:
-    """The pictures below a folder by `stem_of`; empty if the folder does not exist.
-
-    Raises:
-        UserInputError: two pictures differ in their suffix only.
-    """
-    return unique_stems(list_pictures(folder).pictures, folder)
+def by_stem(files: Iterable[Path], folder: Path) -> dict[str, list[Path]]:
+    """Files by `stem_of`; several of one stem are twins, which differ in their suffix only."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        found[stem_of(file, folder)].append(file)
+    return dict(found)
 
 
 def unique_stems(files: Iterable[Path], folder: Path) -> dict[str, Path]:
@@ -147,16 +146,24 @@ def unique_stems(files: Iterable[Path], folder: Path) -> dict[str, Path]:
     Raises:
         UserInputError: two differ in their suffix only.
     """
-    found: dict[str, Path] = {}
-    for file in files:
-        stem = stem_of(file, folder)
-        if stem in found:
-            raise UserInputError(
-                f"{inline(file)} and {readable(found[stem].name)!r} differ only in their "
-                "ending, and pictures are paired by name: remove one."
-            )
-        found[stem] = file
-    return found
+    found = by_stem(files, folder)
+    for same in found.values():
+        refuse_twins(same)
+    return firsts(found)
+
+
+def firsts(found: Mapping[str, Sequence[Path]]) -> dict[str, Path]:
+    """The first file of each stem."""
+    return {stem: files[0] for stem, files in found.items()}
+
+
+def refuse_twins(files: Sequence[Path]) -> None:
+    """Raise a UserInputError if there are several files, which differ in their suffix only."""
+    if len(files) > 1:
+        raise UserInputError(
+            f"{inline(files[1])} and {readable(files[0].name)!r} differ only in their ending, and "
+            "pictures are paired by name: remove one."
+        )
 
 
 def names_that_pair(stems: Collection[str]) -> tuple[str, str] | None:

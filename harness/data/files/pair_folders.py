@@ -11,11 +11,11 @@ from harness.data.files.bit_depth import WIDEST
 from harness.data.files.listing import (
     account_of,
     by_stem,
+    firsts,
     list_pictures,
     name_of,
     readable,
     stem_of,
-    unique_stems,
     unreadable,
 )
 from harness.data.files.pair_lists import rows_of
@@ -53,6 +53,7 @@ class PairFiles:
         mask: the warped region, if the user has drawn it, else None.
         field: the displacement fields, if `harness data make` saved them, else None.
         bits: the number of bits that 16-bit pictures use; the same for the whole folder.
+        twins: files that differ in their suffix only, any of which may be meant; usually none.
     """
 
     name: str
@@ -61,11 +62,13 @@ class PairFiles:
     mask: Path | None = None
     field: Path | None = None
     bits: int = WIDEST
+    twins: tuple[Path, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The picture files of the pair, with its mask."""
-        return tuple(file for file in (self.a, self.b, self.mask) if file is not None)
+        """The picture files of the pair, with its mask and its twins."""
+        named = (self.a, self.b, self.mask, *self.twins)
+        return tuple(file for file in named if file is not None)
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def detect_layout(folder: Path) -> PairFolder:
             return from_manifest(folder / name)
     found = two_folders(folder) or side_by_side(folder)
     masks = list_pictures(folder / "masks", folder)
-    used = {pair.mask for pairs in found.splits.values() for pair in pairs}
+    used = {file for pairs in found.splits.values() for pair in pairs for file in pair.files}
     unused = (name_of(file, folder) for file in masks.pictures if file not in used)
     passed_over = (*found.passed_over, *masks.passed_over, *unused)
     if not found.splits:
@@ -179,13 +182,33 @@ def side_by_side(folder: Path) -> PairFolder:
 
 def paired(folder: Path, name: str, pictures: Iterable[Path]) -> tuple[PairFiles, ...]:
     """Pairs of side-by-side pictures in the split folder `name`, with their masks and fields."""
-    masks = by_stem(folder / "masks" / name) or by_stem(folder / "masks")
+    every_mask = masks_in(folder, name)
+    masks = firsts(every_mask)
     fields = fields_in(folder / "fields" / name) or fields_in(folder / "fields")
     stems = ((file, stem_of(file, folder / name)) for file in pictures)
     return tuple(
-        PairFiles(name_of(file, folder), file, None, masks.get(stem), fields.get(stem))
+        PairFiles(
+            name_of(file, folder),
+            file,
+            mask=masks.get(stem),
+            field=fields.get(stem),
+            twins=twins_of(stem, every_mask),
+        )
         for file, stem in stems
     )
+
+
+def masks_in(folder: Path, name: str) -> dict[str, list[Path]]:
+    """The masks of the split folder `name`, by stem; those of all splits if it has none."""
+    places = (folder / "masks" / name, folder / "masks")
+    found = (by_stem(list_pictures(place).pictures, place) for place in places)
+    return next((masks for masks in found if masks), {})
+
+
+def twins_of(stem: str, *found: Mapping[str, Sequence[Path]]) -> tuple[Path, ...]:
+    """The first files of this stem that are several."""
+    named = (files.get(stem, ()) for files in found)
+    return next((tuple(files) for files in named if len(files) > 1), ())
 
 
 def two_folders(folder: Path) -> PairFolder | None:
@@ -233,16 +256,18 @@ def matched(
     """Pairs of files with the same name except the suffix, and the entries passed over.
 
     A picture without a counterpart is a pair, too: the missing file, which gets its ending, is
-    reported as any that cannot be read.
+    reported as any that cannot be read. So are twins.
 
     Raises:
         UserInputError: there are no pictures, or none has a counterpart.
     """
     listings = [list_pictures(folder / side, folder) for side in (left, right)]
-    a, b = (
-        unique_stems(listing.pictures, folder / side)
+    every = [
+        by_stem(listing.pictures, folder / side)
         for listing, side in zip(listings, (left, right), strict=True)
-    )
+    ]
+    every.append(masks_in(folder, name))
+    a, b, masks = map(firsts, every)
     passed_over = tuple(over for listing in listings for over in listing.passed_over)
     account = account_of(passed_over)
     remark = f" ({account}.)" if account else ""
@@ -255,14 +280,14 @@ def matched(
             f"paired by name, but the first are {readable(min(a))!r} and {readable(min(b))!r}."
             f"{remark}"
         )
-    masks = by_stem(folder / "masks" / name) or by_stem(folder / "masks")
     pairs = []
     for stem in sorted(a.keys() | b):
         file, side = (a[stem], left) if stem in a else (b[stem], right)
         inside = file.relative_to(folder / side)
         file_a = a.get(stem, folder / left / inside)
         file_b = b.get(stem, folder / right / inside)
-        pairs.append(PairFiles(name_of(file_a, folder), file_a, file_b, masks.get(stem)))
+        pair = PairFiles(name_of(file_a, folder), file_a, file_b, masks.get(stem))
+        pairs.append(replace(pair, twins=twins_of(stem, *every)))
     return tuple(pairs), passed_over
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from harness.data.files.listing import refuse_twins
 from harness.data.files.pair_folders import PairFiles
 from harness.data.files.picture_reading import MIN_SIDE, Picture, read_picture, split_halves
 from harness.errors import UserInputError, inline
@@ -13,8 +14,10 @@ def read_halves(files: PairFiles) -> tuple[Picture, Picture]:
     """Pictures A and B of a pair, bytes `[h, w, 3]` of equal size.
 
     Raises:
-        UserInputError: a file cannot be read, or A and B do not match.
+        UserInputError: a file cannot be read, or is not the only one of its name, or A and B do not
+            match.
     """
+    refuse_twins(files.twins)
     if files.b is None:
         return split_halves(read_picture(files.a, files.bits), files.a)
     a, b = (read_picture(file, files.bits) for file in (files.a, files.b))

@@ -13,7 +13,12 @@ from filelock import FileLock, Timeout
 from harness.data.files.listing import Remark, no_remark
 from harness.data.files.picture_reading import MAX_ENLARGEMENT, opened_picture
 from harness.data.files.processes import processes_for
-from harness.data.synthesis.make_pairs import MakePlan, find_originals, make_pairs
+from harness.data.synthesis.make_pairs import (
+    MakePlan,
+    find_originals,
+    make_pairs,
+    refuse_pairs,
+)
 from harness.errors import UserInputError, inline, quantity
 
 # Part of the folder's name: prepend a number when the same portraits give different pairs. Pairs
@@ -51,8 +56,8 @@ def planned_pairs(originals: Path, place: Path, least: int) -> Making:
     """What `made_for_search` would make. Writes nothing.
 
     Raises:
-        UserInputError: there are fewer than two different portraits, or one is too small or cannot
-            be read.
+        UserInputError: there are fewer than two different portraits, one is too small or cannot be
+            read, or they are pairs side by side.
     """
     portraits, _ = find_originals(originals)
     size = size_for(portraits, least)
@@ -65,7 +70,10 @@ def planned_pairs(originals: Path, place: Path, least: int) -> Making:
     pairs = min(max(FEWEST_PAIRS, len(portraits)), MOST_PAIRS)
     folders = [place / f"{size}px-{name}" for name in digests(contents, size, pairs)]
     folder = next((folder for folder in folders if folder.is_dir()), folders[0])
-    return Making(len(portraits), pairs, size, folder)
+    making = Making(len(portraits), pairs, size, folder)
+    if not making.made:
+        refuse_pairs(list(portraits.values()), originals)
+    return making
 
 
 def made_for_search(originals: Path, place: Path, least: int, remark: Remark = no_remark) -> Path:

@@ -57,6 +57,8 @@ VAL_EVERY = 5
 MOVED = 0.001
 # Compression level: a higher one would take as long as all other work for a pair.
 QUICK_PNG = 3
+# How many pictures tell whether a folder holds pairs side by side, if all are.
+SAMPLED = 24
 # The side of a portrait's frame, in heights of the face.
 FRAMING = (1.5, 2.1)
 
@@ -220,6 +222,19 @@ def accept_pairs(paired: Sequence[Path], pictures: int, folder: Path) -> str:
         f"{found}: each is used as one portrait; remove it, or search on such pairs with --data "
         "DIR --direction AtoB or BtoA."
     )
+
+
+def refuse_pairs(files: Sequence[Path], folder: Path) -> None:
+    """Refuse a folder of pairs side by side before any are made of it, by a sample of its pictures.
+
+    Portraits are recognised by the first one.
+
+    Raises:
+        UserInputError: each picture of the sample is a pair, or one cannot be read.
+    """
+    sample = files[:: math.ceil(len(files) / SAMPLED)]
+    if all(halves_alike(read_picture(file)) for file in sample):
+        accept_pairs(sample, len(sample), folder)
 
 
 def inspect_original(entry: tuple[Path, int]) -> tuple[Signature, bool]:

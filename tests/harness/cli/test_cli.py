@@ -240,6 +240,19 @@ def test_each_failure_has_its_exit_code_and_one_sentence(
     assert printed == {"event": "Failed", "reason": str(raised), "code": code}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("search", "--qqq"), ("search", "--budget", "0"), ("search", "50"), ("compare", "a.yaml")],
+)
+def test_what_cannot_be_parsed_is_the_last_json_object_too(
+    in_process: InProcess, words: tuple[str, ...]
+) -> None:
+    code, out, said = in_process(*words, "--json")
+    reason = said.removeprefix("harness: ").rstrip("\n")
+    assert json.loads(out) == {"event": "Failed", "reason": reason, "code": 2}
+    assert code == 2
+
+
 def test_what_a_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
     space = f"# 얼굴\n{space_text('narrow')}"
     (tmp_path / "mine.yaml").write_text(space, encoding="utf-8")
@@ -261,6 +274,9 @@ def test_a_dry_run_says_what_is_done_of_the_study_and_refuses_another(
     study = record.create_study(storage, plan.config.study, plan.setup, plan.recipes)
     record.ask(study, plan.space, "tpe", 0)
     assert f"{begins}1 of 50 trials are done\n" in in_process("search", "--dry-run")[1]
+    [shown] = json.loads(in_process("status", "--json", "--run-dir", ".")[1])
+    waiting = len(plan.recipes) - 1
+    assert shown["counts"] == {"waiting": waiting, "interrupted": 1}  # nothing drives the study
     plan = make_plan(tmp_path, seed=1)
     code, out, said = in_process("search", "--dry-run")
     assert (code, out) == (2, "")

@@ -171,7 +171,7 @@ def test_a_size_that_the_user_kept_is_that_of_the_full_training_too(
     exported = run("export", "--run-dir", tmp_path, "--trial", 0, "--format", "command")
     assert "--crop_size 256 " in exported.stdout.replace("\\\n ", "")
     assert "full training: 256 px, ngf 32, 1000 + 1000 epochs" in exported.stderr
-    assert "smaller" not in exported.stderr
+    assert "trials were smaller" not in exported.stderr
 
 
 def test_the_short_training_is_for_asking(run: Run, run_dir: Path) -> None:
@@ -215,6 +215,7 @@ def test_a_generator_that_moves_pixels_is_trained_from_the_file_that_holds_it(
     assert export_words[-1] == train[2]
     held = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert trial is None or held["trial"] == trial
+    assert held["full_command"].startswith(f"harness train {file} ")
 
 
 def test_a_command_comes_with_what_it_needs_beside_it(run: Run, run_dir: Path) -> None:

@@ -213,7 +213,7 @@ def test_files_that_other_loaders_misread_are_noted(folder: Path, tmp_path: Path
     assert "link" in notes["train/train1.png"]
 
 
-def test_a_picture_without_counterpart_is_a_finding(tmp_path: Path, halves) -> None:
+def test_a_picture_without_or_with_two_counterparts_is_a_finding(tmp_path: Path, halves) -> None:
     for side, half in zip("AB", halves[0], strict=True):
         (tmp_path / side).mkdir()
         Image.fromarray(half).convert("P").save(tmp_path / side / "1.png")
@@ -222,6 +222,11 @@ def test_a_picture_without_counterpart_is_a_finding(tmp_path: Path, halves) -> N
     assert found["unreadable"].name == "A/2.png"
     assert "B/2.png does not exist" in found["unreadable"].what
     assert found["converted"].what.startswith("palette: ")
+    for twin in ("B/2.png", "B/2.bmp"):
+        shutil.copy(tmp_path / "B" / "1.png", tmp_path / twin)
+    [twins] = (found for found in checked(tmp_path).findings if found.kind == "unreadable")
+    assert twins.name == "A/2.png"
+    assert "B/2.png and '2.bmp' differ only in their ending" in twins.what
 
 
 def test_a_folder_without_readable_pairs_is_reported(tmp_path: Path) -> None:

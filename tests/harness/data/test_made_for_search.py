@@ -249,10 +249,14 @@ def test_portraits_that_make_no_pairs_are_refused(
 def test_pairs_side_by_side_are_no_portraits(
     portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Most of a folder: refused; a few: told, as of names that pair up."""
-    for file in sorted(portraits.iterdir())[1:]:
+    """A whole folder: refused at once; most: refused; a few: told, as of names that pair up."""
+    single = (portraits / "0.png").read_bytes()
+    for file in portraits.iterdir():
         Image.fromarray(np.hstack([np.asarray(Image.open(file))] * 2)).save(file)
     place = tmp_path / "runs" / "made-pairs"
+    with pytest.raises(UserInputError, match=r"In 3 of 3 pictures .* --originals takes single"):
+        planned_pairs(portraits, place, 128)
+    (portraits / "0.png").write_bytes(single)
     with pytest.raises(UserInputError) as refused:
         made_for_search(portraits, place, 128)
     found = f"In 2 of 3 pictures (first {portraits / '1.png'}) both halves show the same"

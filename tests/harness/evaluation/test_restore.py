@@ -93,7 +93,7 @@ def test_subfolders_keep_their_pictures_apart_and_other_files_are_named(tmp_path
     checkpoint = write_checkpoint(tmp_path / "net.pth")
     folder, out = tmp_path / "in", tmp_path / "in" / "restored"
     inside = {"p0/a.png", "p1/a.png", "b.png", "restored before/c.png"}
-    for name in inside:
+    for name in (*inside, "masks/p0/a.png"):
         write_picture(folder / name, 40, 40)
     (folder / "p0" / "c.heic").touch()
     for _ in range(2):  # what was restored into the folder before is no input
@@ -103,7 +103,9 @@ def test_subfolders_keep_their_pictures_apart_and_other_files_are_named(tmp_path
         assert len(written) == len(inside)
         assert {file.relative_to(out).as_posix() for file in written} == inside
         assert len(remarks) == 1
-        assert "passed over: 1 .heic (p0/c.heic)" in remarks[0]
+        assert "passed over: 1 .heic (p0/c.heic), 1 folder (masks/)" in remarks[0]
+    [mask] = restore_pictures(checkpoint, [folder / "masks"], tmp_path / "named", "cpu")
+    assert mask == tmp_path / "named" / "p0" / "a.png"
 
 
 def test_pairs_side_by_side_are_remarked_on(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`harness train`: its files, its stages, early stopping, initial weights."""
 
 import csv
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -243,15 +244,22 @@ def test_training_starts_from_the_user_s_networks(
         assert all(torch.allclose(before[name], after[name]) for name in names)
 
 
-def test_plain_lines_contain_the_score_and_the_losses(
+def test_plain_lines_contain_the_score_and_the_time_left(
     finished: tuple[Path, RecordingView], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    view = PlainTrainingView(sys.stdout)
+    """One line per score, which is not wrapped."""
+    seconds = itertools.count(0, 600)
+    view = PlainTrainingView(sys.stdout, lambda: next(seconds))
     for event in finished[1].events:
         view.show(event)
     lines = capsys.readouterr().out.splitlines()
-    assert sum(line.startswith("epoch ") for line in lines) == 4
-    assert all("G_L1" in line and "score" in line for line in lines if line.startswith("epoch "))
+    scored = [line for line in lines if line.startswith("epoch ")]
+    *_, end = finished[1].of(EpochEnded)
+    assert [line.split()[1] for line in scored] == ["1", "2", "3", "4"]
+    assert end.epoch == 4
+    assert all("  G_L1 " in line and "  score " in line for line in scored)
+    assert ["left" in line for line in scored] == [True, True, True, False]
+    assert "  30 min left" in scored[0]
     assert "L1 100, perceptual 5, 2 layers, lsgan, lr 4e-4;" in " ".join(map(str.strip, lines))
     assert max(len(line) for line in lines if "/" not in line) <= 100
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from driving import TRAIN, Instant
+from driving import TRAIN, Instant, make_plan
 from searching import run
 
 import harness.search.plan
@@ -15,7 +15,8 @@ from harness.errors import UserInputError
 from harness.search.comparison import plan_comparison
 from harness.search.plan import SearchPlan
 from harness.search.result import as_lines, confirmation, decision_lines
-from harness.study.study import read_study
+from harness.study.database import open_storage, sqlite_url
+from harness.study.study import create_study, read_study
 from reports.page.report import render
 from tests.reports.page.parsed_page import Page
 
@@ -76,6 +77,10 @@ def test_only_the_two_are_trained_each_on_every_seed(tmp_path: Path) -> None:
     again = run(plan_of(tmp_path, one, other), Instant)
     assert again.finalists == outcome.finalists
     assert len((plan.paths.folder / "finals.txt").read_text().splitlines()) == 6
+
+    search = make_plan(tmp_path / "runs", budget=1)
+    create_study(open_storage(sqlite_url(search.run_paths.optuna_db)), "fake", search.setup, {})
+    assert read_study(tmp_path / "runs").study_name == "fake"  # the only search
 
 
 @pytest.mark.parametrize("name", ["best_net_G.pth", "."])

@@ -24,7 +24,7 @@ from harness.search.resolve import choose_finalists
 from harness.search.result import SearchOutcome, as_data, as_lines, decision_lines
 from harness.study.study import read_study
 from reports.commands.recorded_paths import mark_of_warm_start
-from reports.commands.train_py import continue_from
+from reports.commands.train_py import continue_from, quoted
 from reports.export.best_yaml import best_config
 from reports.page.report import render
 from reports.record.queries import dominates, guard_violators
@@ -177,11 +177,13 @@ def test_one_finalist_repaints_and_all_others_are_the_best(
 
 def test_best_yaml_holds_the_winner_and_what_is_best_as_it_is(usual: Searched) -> None:
     held = best_yaml(usual.folder)
+    file = usual.folder / "fake" / "best.yaml"
     assert held["schema"] == 1
     assert held["train"]["netG"] == "warp_unet_128"
     assert held["verdict"].startswith("better than the guide's recommended setting by 0.")
     assert held["lead"]["low"] > 0.3
-    assert held["command"].startswith("harness train best.yaml")
+    for command in ("command", "full_command"):  # to be pasted anywhere
+        assert held[command].startswith(f"harness train {quoted(str(file.absolute()))} ")
     assert held["decision"].startswith(f"Use t{held['trial']:03d}: it comes closer to the sharp")
     as_is = held["as_is"]
     assert as_is["netG"] == as_is["train"]["netG"] == "unet_128"
@@ -198,7 +200,7 @@ def test_best_yaml_holds_the_winner_and_what_is_best_as_it_is(usual: Searched) -
     assert {(folder / each["checkpoint"]).exists() for each in (held, as_is)} == {True}
     assert held["checkpoint"] != as_is["checkpoint"]
     assert len(list((folder / "checkpoints").glob("f*.pth"))) == 5  # one of each finalist
-    assert read_best_config(folder / "best.yaml").train.netG == "warp_unet_128"
+    assert read_best_config(file).train.netG == "warp_unet_128"
 
 
 def test_both_answers_in_terminal_record_mlflow_and_report(usual: Searched) -> None:

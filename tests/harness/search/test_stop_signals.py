@@ -15,7 +15,13 @@ from searching import Heard
 
 import harness.search.search
 from harness.console.events import Stopping
-from harness.console.signals import SECOND_AFTER, STOPPED_BY_USER
+from harness.console.signals import (
+    SECOND_AFTER,
+    STOP_SIGNALS,
+    STOPPED_BY_USER,
+    interrupt,
+    stopping_on_signals,
+)
 from harness.search.result import StopReason
 from harness.search.stop_signals import StopSwitch
 
@@ -57,6 +63,24 @@ def test_a_second_request_ends_the_process_at_once(clock: list[float], number: i
         clock[0] += SECOND_AFTER + 0.01
         with pytest.raises(ExitedError, match=str(STOPPED_BY_USER)):
             os.kill(os.getpid(), number)
+
+
+def test_a_second_signal_is_ignored_while_the_command_ends(clock: list[float]) -> None:
+    earlier = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        with (
+            pytest.raises(KeyboardInterrupt),
+            stopping_on_signals(interrupt, to_the_end=True),
+        ):
+            os.kill(os.getpid(), signal.SIGINT)
+        for number in STOP_SIGNALS:
+            os.kill(os.getpid(), number)
+        clock[0] += SECOND_AFTER + 0.01
+        with pytest.raises(ExitedError, match=str(STOPPED_BY_USER)):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def test_a_signal_after_the_time_limit_is_the_first(clock: list[float]) -> None:

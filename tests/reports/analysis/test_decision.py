@@ -17,6 +17,7 @@ from reports.record.study import StudyRecord, Undertaken
 from reports.texts.translations import LANGUAGES, translator
 from tests.synthetic_studies import (
     BEST,
+    RECIPES,
     SPACE,
     TRAIN,
     add_trial,
@@ -270,6 +271,10 @@ def test_the_recommended_setting_may_lead_in_single_runs() -> None:
     assert found.sentence == (
         f"Keep the recommended setting {RECOMMENDED}: nothing tried scored better"
     )
+    alone = empty_study(budget=1)
+    add_trial(alone, RECIPES["recommended"], recipe="recommended")
+    alone.enqueue_trial(RECIPES["problem"])
+    assert decided(alone).sentence.endswith(f"setting {RECOMMENDED}: nothing else was tried")
 
 
 def test_a_search_that_goes_on_decides_nothing_yet() -> None:

@@ -205,6 +205,8 @@ def test_what_cannot_be_exported(study: optuna.Study, number: int | None, senten
         ({}, "shared warm start (2000 steps"),
         ({"warm_start": "init-from"}, "continued from your own model"),
         ({"weights": "random"}, "random networks"),
+        ({}, "(full_command) scales every picture to a width of 1024 px. If yours are smaller"),
+        ({"pinned": {"load_size": 512, "crop_size": 512}}, "to a width of 512 px"),
         ({}, "running average"),
     ],
 )
@@ -215,10 +217,11 @@ def test_what_the_commands_cannot_say_is_said(changed: dict[str, Any], said: str
 
 def test_notes_say_nothing_that_does_not_hold() -> None:
     data = study_attrs()["data"] | {"folder": "/pairs"}
-    study = make_study(12, warm_start="none", data=data)
+    study = make_study(12, warm_start="none", data=data, pinned={"preprocess": "none"})
     config = best_config(study, 0)
     said = " ".join([*config["needs"], *config["notes"]])
-    for absent in ("built-in", "warm start", "your own model", "perceptual", "random", "lie other"):
+    absents = ("built-in", "warm start", "your own model", "perceptual", "random", "lie other")
+    for absent in (*absents, "smaller"):
         assert absent not in said
 
 

@@ -154,7 +154,7 @@ SAYS = {
     "from scratch": "Not decided yet",
     "recipes": "Keep the recommended setting (L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4)",
     "fifty": "it leads, but nothing has confirmed it yet",
-    "running": "The search is running",
+    "running": "The search has not ended: this is how it stands so far.",
     "two objectives": "Not beaten in both",
     "one of two objectives": "Two goals weighed",
     "fixed settings": "Not decided yet: t001 leads after 2 of 50 trials",

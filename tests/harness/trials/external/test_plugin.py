@@ -304,14 +304,17 @@ def refused(result: Result) -> str:
 
 
 def test_export_writes_both_files_and_may_be_repeated(tmp_path: Path) -> None:
-    copy = copy_of_pix2pix(tmp_path / "pix2pix")
+    copy = copy_of_pix2pix(tmp_path / "my pix2pix")
     written = [copy / "models" / name for name in (WARP, PERCEPTUAL)]
     done = run("--repo", copy)
     assert done.exit_code == 0, done.exception
     assert done.stdout.splitlines() == list(map(str, written))
     for file in written:
         assert file.read_bytes() == (SOURCES / file.name).read_bytes()
-    assert run("--repo", copy).stdout == done.stdout
+    assert done.stderr.endswith(f":\n  harness export --format command --repo '{copy}'\n")
+    again = run("--repo", copy, "--run-dir", "elsewhere")
+    assert again.stdout == done.stdout
+    assert again.stderr.endswith(" --run-dir elsewhere\n")
     written[0].unlink()  # the exported commands look for the other one only
     assert run("--repo", copy).exit_code == 0
     written[1].write_text(f"# an earlier version of what {MARK} writes\n")
