@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import optuna
 import pytest
@@ -13,13 +13,15 @@ from searching import Heard
 
 import harness.search.search
 from harness.config.profiles import STANDARD
+from harness.config.settings import Repository
 from harness.console.events import Expected
-from harness.search.estimate import Forecast, expected, where
+from harness.search.estimate import Forecast, expected, measure_paces, where
 from harness.search.plan import SearchPlan
 from harness.search.resolve import warm_start_threads
 from harness.search.stop_signals import StopSwitch
 from harness.trials.devices import Slots
 from harness.trials.messages import Pace
+from harness.trials.worker import Failed, Measure, Message, Ready
 from reports.record.study import StudyRecord
 from tests.synthetic_studies import make_study
 
@@ -164,6 +166,43 @@ def test_a_pace_that_cannot_be_measured_ends_no_search(tmp_path: Path) -> None:
     outcome = harness.search.search.run_search(plan, view, stop, Unmeasured)
     assert outcome.done == 3
     assert not any(isinstance(event, Expected) for event in view.events)
+
+
+class Timed:
+    """A launcher whose workers answer what the test says."""
+
+    answers: ClassVar[list[list[Message]]] = []
+
+    def __init__(self, *_: object) -> None:
+        self.left = list(self.answers)
+        self.told: list[tuple[int, object]] = []
+
+    def start(self, number: int) -> None:
+        self.told.append((number, "start"))
+
+    def send(self, number: int, order: object) -> None:
+        self.told.append((number, order))
+
+    def wait(self, timeout: float) -> list[tuple[int, Message]]:
+        assert self.told == [(number, word) for number in range(2) for word in ("start", Measure())]
+        return list(enumerate(self.left.pop(0)))
+
+    def close(self) -> None:
+        self.told.append((-1, "close"))
+
+
+def test_a_dry_run_measures_the_pace_of_all_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.search.estimate.LocalLauncher", Timed)
+    plan, paces = planned(jobs=2), [Pace({REPAINTS: 1.0}), Pace({REPAINTS: 2.0})]
+    Timed.answers = [[Ready(), Ready()], list(paces)]
+    assert measure_paces(plan) == paces
+    Timed.answers = [[Ready(), Failed("no memory", "")]]
+    assert measure_paces(plan) == []
+    Timed.answers = []  # nobody is asked
+    assert measure_paces(planned(jobs=2, launcher="ray")) == []
+    external = Repository(folder=Path(), python="python", options=(), silence=9)
+    told = plan.trial_plan.model_copy(update={"external": external})
+    assert measure_paces(replace(plan, trial_plan=told)) == []
 
 
 def test_only_all_workers_together_say_it() -> None:

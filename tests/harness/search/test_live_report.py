@@ -1,5 +1,6 @@
 """`--open`: the report of a search that runs."""
 
+import io
 import json
 import os
 import subprocess
@@ -283,6 +284,45 @@ def test_a_search_goes_on_without_the_process(
     said = [event.text for event in view.events if isinstance(event, Note)]
     assert any(str(plan.paths.report_html) in text for text in said)
     assert "Resource temporarily unavailable" in plan.paths.driver_log.read_text()
+
+
+class Started:
+    """Stands in for the process: notes what it is started with and told."""
+
+    def __init__(self, words: list[str], **settings: Any) -> None:
+        self.words, self.settings = words, settings
+        self.stdin = io.StringIO()
+        self.told: list[str] = []
+
+    def terminate(self) -> None:
+        self.told.append("terminate")
+
+    def wait(self, seconds: float | None = None) -> None:
+        self.told.append("wait")
+        if seconds is not None:
+            raise subprocess.TimeoutExpired("it", seconds)
+
+    def kill(self) -> None:
+        self.told.append("kill")
+
+
+def test_the_process_is_told_which_study_it_is_and_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(live_report.subprocess, "Popen", Started)
+    url = "postgresql://me:s3cret@db/studies"
+    plan = make_plan(Path("runs"), open=True, storage=url)
+    plan.paths.folder.mkdir(parents=True)
+    writer: Any = live_report.start_writer(plan)
+    order = {"run_dir": str(tmp_path / "runs"), "study": "fake", "storage": url}
+    assert json.loads(writer.stdin.getvalue()) == order
+    assert writer.stdin.getvalue().endswith("\n")
+    assert writer.settings["start_new_session"]
+    assert writer.settings["stdout"] == subprocess.DEVNULL
+    live_report.end(writer)
+    assert writer.told == ["terminate", "wait", "kill", "wait"]
+    assert writer.stdin.closed
 
 
 @pytest.mark.usefixtures("unmirrored")

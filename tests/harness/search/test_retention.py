@@ -120,6 +120,25 @@ def test_the_next_driver_writes_the_best_yaml_that_a_killed_one_did_not(tmp_path
         assert f"\ntrial: {number}\n" in plan.paths.best_yaml.read_text(encoding="utf-8")
 
 
+def test_the_next_driver_removes_the_files_that_a_killed_one_left(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path)
+    study = remembered(plan)
+    recipes = len(plan.recipes)
+    for number in range(recipes + KEPT + 1):
+        trial = record.ask(study, plan.space, "random", 0)
+        score = 0.1 if number < recipes else 0.9 - number / 100
+        complete(study, trial, Rung(30, score, {}, {}), [score])
+        for file in (plan.paths.checkpoint(number), plan.paths.panel(number)):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+    Retention(plan.paths, study, Ranking(study, both_kinds=False))
+    best = range(recipes, recipes + KEPT)
+    left = {file.name for file in plan.paths.checkpoints.iterdir()}
+    assert left == {plan.paths.checkpoint(number).name for number in best}
+    left = {file.name for file in plan.paths.panels.iterdir()}
+    assert left == {plan.paths.panel(number).name for number in (*range(recipes), *best)}
+
+
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_the_best_three_are_kept_whichever_way_the_objective_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direction: str
