@@ -53,9 +53,16 @@ def test_another_seed_tries_other_settings(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("unmirrored")
 def test_the_record_and_the_outcome_say_what_bounds_the_scores(tmp_path: Path) -> None:
-    outcome = run(make_plan(tmp_path, 1))
+    outcome = run(make_plan(tmp_path, budget=1))
     assert (outcome.noop, outcome.oracle) == (0.2, 0.9)
-    assert as_data(outcome)["oracle"] == 0.9
+    data = as_data(outcome)
+    assert (data["noop"], data["oracle"], data["budget"]) == (0.2, 0.9, 1)
+    assert (data["counts"], data["final_runs"]) == ({"complete": 1, "waiting": 7}, 0)
+    assert (data["study"], data["stopped"], data["finalists"]) == ("fake", "", None)
+    (recommended,) = data["recipes"]
+    assert data["best"] == recommended | {"label": "leader"}
+    assert recommended["label"] == "Guide's recommended"
+    assert data["folder"] == str(outcome.paths.folder)
     study = optuna.load_study(study_name="fake", storage=f"sqlite:///{tmp_path}/optuna.db")
     baseline = {
         "noop": 0.2,

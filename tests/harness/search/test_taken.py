@@ -6,6 +6,7 @@ from pathlib import Path
 import optuna
 import pytest
 from driving import make_plan
+from filelock import FileLock, Timeout
 from optuna import Study
 from searching import run, trials
 
@@ -13,6 +14,7 @@ from harness.cli.search import trials_done
 from harness.errors import UserInputError
 from harness.paths import RunPaths, leftover_temporaries
 from harness.search.explained import plan_lines, progress
+from harness.search.open_database import opening_lock
 from harness.study import study as record
 from harness.study.database import open_storage
 from harness.study.folder import owner_of
@@ -206,6 +208,24 @@ def test_the_run_folders_database_is_locked_against_those_who_name_it(tmp_path: 
         pytest.raises(UserInputError, match="searched already"),
     ):
         run(make_plan(tmp_path, budget=2))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_one_process_at_a_time_creates_the_database_of_a_folder(
+    tmp_path: Path, shared: bool
+) -> None:
+    place = tmp_path / ("shared" if shared else "runs")
+    place.mkdir()
+    storage = f"sqlite:///{place}/mine.db" if shared else None
+    with opening_lock(make_plan(tmp_path / "runs", storage=storage)):
+        lock = FileLock(RunPaths(place).opening_lock, timeout=0)
+        with pytest.raises(Timeout):
+            lock.acquire()
+    with lock:
+        pass
+    for url in (f"sqlite:///{tmp_path}/nowhere/x.db", "postgresql://host/db"):
+        with opening_lock(make_plan(tmp_path / "other", storage=url)):
+            assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(
