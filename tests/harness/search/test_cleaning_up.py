@@ -147,7 +147,9 @@ def test_only_a_search_that_reached_its_end_gives_mlflow_a_model(
     assert [each.model and each.model.name for each in results] == [None, "mine"]
     model = results[-1].model
     assert model is not None
-    assert (model.tags["weights"], model.tags["netG"]) == ("random", "unet_128")
+    assert {name: model.tags[name] for name in ("study", "weights", "netG", "ngf")} == {
+        **{"study": "fake", "weights": "random", "netG": "unet_128", "ngf": "12"},
+    }
     best = yaml.safe_load(model.config.read_text())
     assert model.tags["score"] == str(best["score"]["mean"])
     for heard, wanted in ((view, False), (last, True)):

@@ -198,6 +198,10 @@ def test_a_dry_run_measures_the_pace_of_all_its_workers(monkeypatch: pytest.Monk
     assert measure_paces(plan) == paces
     Timed.answers = [[Ready(), Failed("no memory", "")]]
     assert measure_paces(plan) == []
+    now = iter(range(100, 1000, 25))
+    monkeypatch.setattr("harness.search.estimate.time.monotonic", lambda: next(now))
+    Timed.answers = [[]] * 3  # for a minute
+    assert measure_paces(plan) == []
     Timed.answers = []  # nobody is asked
     assert measure_paces(planned(jobs=2, launcher="ray")) == []
     external = Repository(folder=Path(), python="python", options=(), silence=9)

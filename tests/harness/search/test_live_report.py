@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import queue
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -284,6 +286,26 @@ def test_a_search_goes_on_without_the_process(
     said = [event.text for event in view.events if isinstance(event, Note)]
     assert any(str(plan.paths.report_html) in text for text in said)
     assert "Resource temporarily unavailable" in plan.paths.driver_log.read_text()
+
+
+def test_the_process_reads_its_order_and_leaves_the_core_to_others(
+    order: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    pipe = io.StringIO(json.dumps(order) + "\n")
+    monkeypatch.setattr("sys.stdin", pipe)
+    monkeypatch.setattr(live_report.os, "nice", told.append)
+    monkeypatch.setattr(live_report.signal, "signal", lambda number, _: told.append(number))
+    monkeypatch.setattr(live_report, "write_pages", lambda *given: told.extend(given))
+    live_report.main()
+    assert told == [signal.SIGTERM, 10, order, pipe]
+
+
+def test_a_page_is_opened_by_its_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr("webbrowser.open", opened.put)
+    live_report.show_in_browser(tmp_path / "빈 칸.html")
+    assert opened.get(timeout=60) == (tmp_path / "빈 칸.html").as_uri()
 
 
 class Started:

@@ -2,7 +2,9 @@
 
 import re
 import sqlite3
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import driving
@@ -19,13 +21,15 @@ from optuna.trial import TrialState
 from searching import Heard, run, trials
 
 import harness.search.search
-from harness.console.events import Opened, RungReached, TrialBegan, TrialEnded, WarmStart
+from harness.config.settings import SearchConfig
+from harness.console.events import Note, Opened, RungReached, TrialBegan, TrialEnded, WarmStart
 from harness.search.recorder import REQUEUED
 from harness.search.search import endings_of
 from harness.search.stop_signals import StopSwitch
 from harness.study.study import read_study
 from harness.tracking.client import quiet_client
 from harness.tracking.store import Ending
+from harness.trials.worker import RunnerFactory, trial_runner
 
 
 class Study:
@@ -243,6 +247,36 @@ def test_mlflow_mirrors_every_trial(faulty: Study) -> None:
     assert len([path for path in pictures if path.endswith(".png")]) == 4
     top = {file.path for file in client.list_artifacts(run_id)}
     assert top == {"images", "panel.png", "scores.csv"}
+
+
+@pytest.mark.parametrize(
+    ("launcher", "runner", "forked"),
+    [
+        ("local", trial_runner, True),
+        ("local", driving.Instant, False),
+        ("ray", trial_runner, False),
+    ],
+)
+def test_a_search_has_its_time_limit_and_says_what_planning_remarks(
+    monkeypatch: pytest.MonkeyPatch, launcher: str, runner: RunnerFactory, forked: bool
+) -> None:
+    plan, imports, found = object(), [], []
+
+    def planned(config: SearchConfig, remark: Callable[[str], None]) -> object:
+        remark(f"{config.budget} portraits")
+        return plan
+
+    module = harness.search.search
+    monkeypatch.setattr("harness.search.plan.plan_search", planned)
+    monkeypatch.setattr(module, "import_for_workers", lambda: imports.append("begun"))
+    monkeypatch.setattr(module, "run_search", lambda *told: found.append(told))
+    view, began = Heard(StopSwitch(None)), time.monotonic()
+    module.search(SearchConfig(budget=7, timeout=600, launcher=launcher), view, runner)
+    ((planned_one, shown, stop, made_by),) = found
+    assert (planned_one, shown, made_by) == (plan, view, runner)
+    assert 600 <= stop.deadline - began < 660
+    assert view.events == [Note("7 portraits")]
+    assert bool(imports) == forked
 
 
 class Told(NullTracker):

@@ -265,8 +265,19 @@ def test_a_database_that_stays_away_is_one_sentence(
     mine, _ = open_both(tmp_path)
     trial = record.ask(mine, make_plan(tmp_path).space, "tpe", seed=0)
     Away(10**6, monkeypatch)
-    monkeypatch.setattr(harness.study.storage, "PATIENCE", 0.0)
+    now = 0.0
+
+    class Clock:
+        def monotonic(self) -> float:
+            return now
+
+        def sleep(self, _: float) -> None:
+            nonlocal now
+            now += 7.0
+
+    monkeypatch.setattr(harness.study.storage, "time", Clock())
     with pytest.raises(
-        HarnessError, match=r"database has been unavailable .* run the same command again"
+        HarnessError, match=r"has been unavailable for 300 s .* run the same command again"
     ):
         mine.tell(trial, 0.5)
+    assert 300 < now < 320

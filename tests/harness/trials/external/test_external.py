@@ -46,10 +46,12 @@ from harness.trials.external.repository import (
     read_repository,
     trial_command,
 )
+from harness.trials.external.trainer import choose_trainer
 from harness.trials.messages import TrialTask
 from harness.trials.worker import trial_runner
 from reports.commands.repository_options import name_in_copy
 from reports.export.best_yaml import best_config
+from search_spaces.space import load_space
 from search_spaces.trial_params import TrialParams
 from tests.harness.portraits import external_search
 from tests.harness.trials.test_trial import TRAIN, ignore, make_trials, pairs
@@ -424,6 +426,18 @@ class TestRepositories:
         told = r"pix2pix_with_perceptual.*--format plugin --repo \S+ .*--set lambda_perceptual=0"
         with pytest.raises(UserInputError, match=told):
             check_options(plain, PARAMS, QUICK)
+
+    def test_a_search_that_keeps_the_term_at_0_needs_no_model_for_it(self, tmp_path: Path) -> None:
+        repo = copy_of_pix2pix(tmp_path / "pix2pix")
+        (repo / "models" / "pix2pix_with_perceptual_model.py").unlink()
+        config = SearchConfig(trainer="external", repo=repo)
+        without, any_value = (
+            load_space("default", pins).without("generator")
+            for pins in ({"lambda_perceptual": "0"}, {})
+        )
+        assert choose_trainer(config, without, QUICK) is not None
+        with pytest.raises(UserInputError, match="--set lambda_perceptual=0"):
+            choose_trainer(config, any_value, QUICK)
 
     def test_moving_pixels_needs_our_model_file(self, repository: Repository) -> None:
         """The perceptual term too comes with it, whatever other model files are there."""
