@@ -1,6 +1,5 @@
 """The launcher of a cluster keeps the contract of launchers, without Ray and without a process."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,14 +22,11 @@ plan = contract.plan
 
 
 @pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[PretendedRay]:
+def pretended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PretendedRay:
     made = PretendedRay()
-    nodes = tmp_path / "nodes"
-    nodes.mkdir()
     monkeypatch.setattr(ray, "load", lambda: made)
-    monkeypatch.setattr("tempfile.tempdir", str(nodes))
-    yield made
-    assert not list(nodes.iterdir())  # nothing is left on a node
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return made
 
 
 @pytest.mark.usefixtures("pretended")
@@ -73,6 +69,7 @@ def test_each_actor_gets_the_warm_start_once_and_its_share_of_the_node(
         "num_cpus": 3, "num_gpus": 0.25, "max_concurrency": 2, "max_restarts": 0,
     }  # fmt: skip
     assert pretended.killed == pretended.actors
+    assert not any(actor.held.folder.exists() for actor in pretended.actors)
 
 
 def test_an_actor_that_is_lost_is_replaced_and_gets_the_warm_start_again(
@@ -89,7 +86,6 @@ def test_an_actor_that_is_lost_is_replaced_and_gets_the_warm_start_again(
         assert not warm(pretended.actors[1])
         assert isinstance(contract.run(launcher, 0, 1, answers=[True] * 3), TrialResult)
         assert warm(pretended.actors[1])
-        pretended.actors[0].held.shut_down()
 
 
 def test_an_actor_has_the_user_s_files_in_their_order(
