@@ -75,13 +75,16 @@ def test_a_part_that_is_left_out_takes_no_time() -> None:
     assert found.warm_start == 2  # the discriminators'
 
 
-@pytest.mark.parametrize(("device", "seconds_of_it"), [("cpu", (4 + 2) / 4), ("cuda:0", 4 + 2)])
+@pytest.mark.parametrize(
+    ("device", "launcher", "seconds_of_it"),
+    [("cpu", "local", (4 + 2) / 4), ("cuda:0", "local", 4 + 2), ("cpu", "ray", 4 + 2)],
+)
 def test_more_threads_hasten_a_warm_start_on_the_cpu_alone(
-    device: str, seconds_of_it: float, monkeypatch: pytest.MonkeyPatch
+    device: str, launcher: str, seconds_of_it: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eight cores, two of them for a trial."""
     monkeypatch.setattr("harness.search.resolve.available_cores", lambda: 8)
-    plan = planned(budget=4, finalists=0)
+    plan = planned(budget=4, finalists=0, launcher=launcher)
     threads = warm_start_threads(STANDARD, plan.config, device, Slots(1, 1, threads=2))
     update = {"warm_start_threads": threads, "threads": 2}
     there = replace(plan, trial_plan=plan.trial_plan.model_copy(update=update))

@@ -22,7 +22,15 @@ from searching import Heard, run, trials
 
 import harness.search.search
 from harness.config.settings import SearchConfig
-from harness.console.events import Note, Opened, RungReached, TrialBegan, TrialEnded, WarmStart
+from harness.console.events import (
+    Note,
+    Opened,
+    Prepared,
+    RungReached,
+    TrialBegan,
+    TrialEnded,
+    WarmStart,
+)
 from harness.search.recorder import REQUEUED
 from harness.search.search import endings_of
 from harness.search.stop_signals import StopSwitch
@@ -143,6 +151,10 @@ def test_the_user_is_told_how_far_the_warm_start_and_each_trial_are(faulty: Stud
     [opened] = [event for event in faulty.events if isinstance(event, Opened)]
     assert opened.data == "8 pairs to train on, 2 to score: nothing"
     assert (opened.budget, opened.jobs, opened.final_runs) == (26, 2, 0)
+    assert (opened.profile, opened.device, opened.weights) == ("quick", "cpu", "random")
+    assert opened.folder == str(faulty.plan.paths.folder)
+    [prepared] = [event for event in faulty.events if isinstance(event, Prepared)]
+    assert (prepared.noop, prepared.warm_start, prepared.oracle) == (0.2, 0.22, 0.9)
     warm = [(each.done, each.total) for each in faulty.events if isinstance(each, WarmStart)]
     assert (warm[0], warm[-1]) == ((1, 6), (6, 6))
     rungs = [event for event in faulty.events if isinstance(event, RungReached)]

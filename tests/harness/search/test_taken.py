@@ -5,16 +5,19 @@ from pathlib import Path
 
 import optuna
 import pytest
-from driving import make_plan
+from driving import Instant, make_plan
 from filelock import FileLock, Timeout
 from optuna import Study
-from searching import run, trials
+from searching import Heard, run, trials
 
+import harness.search.search
 from harness.cli.search import trials_done
+from harness.console.events import Note
 from harness.errors import UserInputError
 from harness.paths import RunPaths, leftover_temporaries
 from harness.search.explained import plan_lines, progress
 from harness.search.open_database import opening_lock
+from harness.search.stop_signals import StopSwitch
 from harness.study import study as record
 from harness.study.database import open_storage
 from harness.study.folder import owner_of
@@ -131,8 +134,13 @@ def test_the_files_of_a_deleted_study_are_moved_and_never_mixed(tmp_path: Path) 
     run(plan)
     kept = contents(plan.paths.folder)
     optuna.delete_study(study_name="fake", storage=f"sqlite:///{tmp_path}/optuna.db")
-    outcome = run(make_plan(tmp_path, budget=2))
+    stop = StopSwitch(None)
+    view = Heard(stop)
+    again = make_plan(tmp_path, budget=2)
+    outcome = harness.search.search.run_search(again, view, stop, Instant)
     assert outcome.counts["complete"] == 2
+    told = f"Files of an earlier study of this name were moved to {plan.paths.folder}/earlier-1."
+    assert Note(told) in view.events
     earlier = contents(plan.paths.folder / "earlier-1")
     for name in ("best.yaml", "report.html", "study.json"):
         assert earlier[name] == kept[name]

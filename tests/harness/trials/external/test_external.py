@@ -269,6 +269,25 @@ def test_pictures_that_were_removed_since_are_laid_again(tmp_path: Path) -> None
     assert [file.name for file in tmp_path.iterdir()] == ["pairs"]
 
 
+def test_pictures_that_another_worker_laid_meanwhile_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def beaten(self: Path, target: Path) -> None:
+        shutil.copytree(self, target)
+        raise OSError(39, "Directory not empty")
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    pictures = [torch.zeros(3, 8, 8, dtype=torch.uint8)]
+    monkeypatch.setattr(Path, "rename", beaten)
+    write_pictures(pictures, tmp_path / "pairs", "train")
+    assert [file.name for file in tmp_path.iterdir()] == ["pairs"]
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_pictures(pictures, tmp_path / "others", "train")
+
+
 def test_a_loss_that_is_not_finite_is_a_divergence(repository: Repository, tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match="G_L1 nan"):
         list(started(repository, tmp_path, "nan")[1])
@@ -461,7 +480,10 @@ class TestRepositories:
 
     @pytest.mark.parametrize(
         ("text", "said"),
-        [(None, "There is no train.py"), ("raise SystemExit('no dominate')", "no dominate")],
+        [
+            (None, "There is no train.py"),
+            ("import nothing_there", r"an error \(ModuleNotFoundError: .* 'nothing_there'\): fix"),
+        ],
     )
     def test_one_that_does_not_run_is_refused(
         self, text: str | None, said: str, tmp_path: Path

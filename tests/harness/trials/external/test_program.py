@@ -99,6 +99,9 @@ def test_a_baseline_that_it_cannot_train_is_told(tmp_path: Path) -> None:
     copy = Repository(folder=tmp_path, python="python", options=(), models=("pix2pix",), silence=1)
     assert "--format plugin --repo" in no_baseline(copy, without, QUICK)
     assert no_baseline(copy, load_space("default"), QUICK) == ""
+    assert no_baseline(copy, without, QUICK.updated({"netG": "warp_unet_128"})) == ""
+    models = ("pix2pix", "pix2pix_with_perceptual")
+    assert no_baseline(copy.model_copy(update={"models": models}), without, QUICK) == ""
 
 
 @pytest.fixture(scope="module")
@@ -291,6 +294,9 @@ def test_the_size_of_a_restored_picture_is_said_as_width_by_height(tmp_path: Pat
     scored = PairSet(("a",), (whole,), (whole,), (whole[:1] > 0,), (whole,))
     with pytest.raises(UserInputError, match=r"00000\.png is 30x20 pixels, but its input is 40x60"):
         load_restored(tmp_path, scored)
+    Image.new("RGB", (40, 60), (0, 51, 255)).save(tmp_path / "00000.png")
+    restored = load_restored(tmp_path, scored)
+    assert restored[0, :, 3, 4].tolist() == pytest.approx([0, 0.2, 1])
 
 
 def test_how_long_a_program_may_be_silent_and_what_moves_no_pixels(tmp_path: Path) -> None:
