@@ -20,7 +20,7 @@ from harness.search.open_database import opening_lock
 from harness.search.stop_signals import StopSwitch
 from harness.study import study as record
 from harness.study.database import open_storage
-from harness.study.folder import owner_of
+from harness.study.folder import check_folder, owner_of
 from harness.study.locks import only_driver_anywhere
 
 pytestmark = pytest.mark.usefixtures("unmirrored")
@@ -169,6 +169,16 @@ def test_a_folder_that_no_search_made_is_left_as_it_is(tmp_path: Path) -> None:
         with pytest.raises(UserInputError, match="was not made by a search and holds checkpoints"):
             attempt(plan)
     assert list(contents(folder)) == ["checkpoints/warm_start/latest_net_G.pth"]
+
+
+def test_the_folder_of_a_driver_is_that_of_a_search_whoever_owns_it(tmp_path: Path) -> None:
+    paths = make_plan(tmp_path).paths
+    paths.checkpoints.mkdir(parents=True)
+    paths.driver.touch()
+    check_folder(paths, None)
+    for damaged in ("half a fi", "[]", "{}", "3"):
+        paths.owner.write_text(damaged)
+        assert owner_of(paths) is None
 
 
 def test_the_folder_knows_its_study(tmp_path: Path) -> None:

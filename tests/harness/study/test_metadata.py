@@ -70,6 +70,7 @@ def test_every_fact_of_a_study_is_its_own(tmp_path: Path) -> None:
             "inputs": str(paths.external.inputs("search")),
         },
     }
+    assert setup.created.endswith("+00:00")
     assert set(setup.versions) == {"python", *LIBRARIES, "harness"}
 
 

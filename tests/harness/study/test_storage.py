@@ -151,6 +151,21 @@ def test_a_study_whose_making_was_not_answered_is_made_once(
         storage.create_marked_study("s", ["maximize"], {"identity": "2"})
 
 
+def test_a_study_made_anew_under_a_number_that_was_used_has_nothing_of_the_old(
+    tmp_path: Path,
+) -> None:
+    plan = make_plan(tmp_path)
+    storage = SingleWriterStorage(open_storage(sqlite_url(tmp_path / "optuna.db")))
+    half = record.create_marked(storage, "s", ["maximize"], {"identity": "a" * 32})
+    half.set_user_attr("name", "half")
+    half.enqueue_trial({"lr": 1.0})
+    assert (len(half.get_trials()), half.user_attrs["name"]) == (1, "half")
+    made = record.create_study(storage, "s", plan.setup, plan.recipes)
+    assert made._study_id == half._study_id
+    assert [trial.user_attrs.get("recipe") for trial in made.get_trials()] == list(plan.recipes)
+    assert made.user_attrs["name"] == plan.setup.name
+
+
 @pytest.mark.parametrize(
     ("code", "waits"),
     [
