@@ -289,9 +289,10 @@ def test_a_search_goes_on_without_the_process(
 
 
 def test_the_process_reads_its_order_and_leaves_the_core_to_others(
-    order: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[Any] = []
+    order = {"run_dir": "runs", "study": "faces", "storage": None}
     pipe = io.StringIO(json.dumps(order) + "\n")
     monkeypatch.setattr("sys.stdin", pipe)
     monkeypatch.setattr(live_report.os, "nice", told.append)

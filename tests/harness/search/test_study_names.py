@@ -62,7 +62,7 @@ def test_a_study_of_the_built_in_pairs_is_not_taken_for_one_of_these(place: Path
 def test_the_same_pairs_elsewhere_are_the_study_s_and_others_of_their_name_are_not(
     place: Path,
 ) -> None:
-    pairs = write_pairs(place / "portraits")
+    pairs = write_pairs(place / "portraits", 2, 1)
     recorded = planned(pairs, run_dir=place / "runs").setup
     copy = shutil.copytree(pairs, place / "copy")
     asked = {"direction": "AtoB", "run_dir": place / "runs"}
