@@ -323,6 +323,7 @@ class Ending:
 
     def poll(self) -> int | None:
         self.looks += 1
+        assert self.looks < 20
         return self.code if self.looks > 2 else None
 
 
