@@ -111,6 +111,7 @@ def test_a_copy_without_it_repaints_and_the_search_says_how_to_try_both(
     assert generators(plan) == ("unet_128",)
     remarks = [remark for remark in plan.remarks if "repaints" in remark]
     assert len(remarks) == 1
+    assert not any("VGG" in remark for remark in plan.remarks)  # the copy loads its own
     assert f"harness export --format plugin --repo '{repo}'" in remarks[0]
     kept = planned(pairs, trainer="external", repo=repo, pinned={"generator": "repaint"})
     assert not any("repaints" in remark for remark in kept.remarks)

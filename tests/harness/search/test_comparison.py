@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import yaml
 from driving import TRAIN, Instant, make_plan
@@ -16,7 +17,7 @@ from harness.search.comparison import plan_comparison
 from harness.search.plan import SearchPlan
 from harness.search.result import as_lines, confirmation, decision_lines
 from harness.study.database import open_storage, sqlite_url
-from harness.study.study import create_study, read_study
+from harness.study.study import FINALISTS, create_study, read_study
 from reports.page.report import render
 from tests.reports.page.parsed_page import Page
 
@@ -54,6 +55,17 @@ def plan_of(folder: Path, one: Path, other: Path) -> SearchPlan:
 
 
 @pytest.mark.usefixtures("unmirrored")
+def test_another_programs_record_of_their_runs_is_refused_before_any(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, write(tmp_path / "a.yaml", 60), write(tmp_path / "b.yaml", 300))
+    plan.config.run_dir.mkdir()
+    storage = f"sqlite:///{plan.run_paths.optuna_db}"
+    optuna.create_study(study_name=plan.config.study + FINALISTS, storage=storage)
+    with pytest.raises(UserInputError, match=r"a study compare-\w+ \(finalists\) that this search"):
+        run(plan, Instant)
+    assert not plan.paths.folder.exists()
+
+
+@pytest.mark.usefixtures("unmirrored")
 def test_only_the_two_are_trained_each_on_every_seed(tmp_path: Path) -> None:
     one, other = write(tmp_path / "a.yaml", 60), write(tmp_path / "b.yaml", 300)
     plan = plan_of(tmp_path, one, other)
@@ -87,12 +99,23 @@ def test_only_the_two_are_trained_each_on_every_seed(tmp_path: Path) -> None:
 def test_trained_models_are_refused_with_the_way_to_compare_them(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserInputError, match=r"is no best\.yaml: .* by harness score\."):
         plan_of(tmp_path, write(tmp_path / "a.yaml", 60), tmp_path / name)
+    with pytest.raises(UserInputError, match=r"is no best\.yaml"):
+        plan_of(tmp_path, tmp_path / name, tmp_path / "a.yaml")
 
 
 def test_the_objective_is_that_of_the_files(tmp_path: Path) -> None:
     of_vgg = {"objective": "boundary_sharpness_vgg"}
     one, other = write(tmp_path / "a.yaml", 60, of_vgg), write(tmp_path / "b.yaml", 300)
     assert plan_of(tmp_path, one, other).setup.objective == "boundary_sharpness_vgg"
+    assert plan_of(tmp_path, other, one).setup.objective == "boundary_sharpness_vgg"
+
+
+def test_each_comparison_is_a_study_of_its_own(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"{weight}.yaml", weight) for weight in (60, 90, 300)]
+    asked = [(0, 1), (1, 0), (0, 2), (2, 1)]
+    names = {plan_of(tmp_path, files[one], files[other]).config.study for one, other in asked}
+    assert len(names) == len(asked)
+    assert plan_of(tmp_path, files[0], files[1]).config.study in names
 
 
 @pytest.mark.parametrize(

@@ -12,18 +12,22 @@ from driver_scenes import (
     RUNG,
     STATES,
     Scene,
+    final,
     idle,
     judged,
     never,
     preparing,
     scene,
+    starting,
     working,
 )
 from optuna.trial import TrialState
 
 from harness.console.events import Note
 from harness.errors import HarnessError, SearchFailedError
+from harness.search.recorder import REQUEUED
 from harness.search.stop_signals import StopSwitch
+from harness.search.worker_startup import MAX_STARTS
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Baseline, Pace, Rung, TrialResult
 from harness.trials.worker import (
@@ -147,11 +151,62 @@ def test_the_search_goes_on_with_the_workers_that_find_memory(tmp_path: Path) ->
     assert any(isinstance(note, Note) and "going on with 1" in note.text for note in notes)
     made.driver.assign_trials(never)
     assert list(made.driver.jobs) == [0]
+    busy = working(tmp_path)
+    busy.speaker = 1
+    busy.hear(OutOfMemory("16 GiB"))
+    assert list(busy.driver.jobs) == [0]
     last = scene(tmp_path, BASELINE)
     last.hear(OutOfMemory("16 GiB"))
     last.speaker = 1
     with pytest.raises(HarnessError, match="too little memory"):
         last.hear(OutOfMemory("16 GiB"))
+
+
+def test_only_starts_that_fail_in_a_row_end_the_search(tmp_path: Path) -> None:
+    made = starting(tmp_path)
+    for _ in range(2 * MAX_STARTS):
+        for message in (SAID[Died], Ready(), SAID[Died]):  # the last while it is idle
+            made.hear(message)
+    assert 0 in made.driver.starting
+
+
+def test_a_trial_goes_on_from_the_rungs_that_an_earlier_driver_recorded(tmp_path: Path) -> None:
+    made = working(tmp_path)
+    made.hear(RUNG)
+    made.driver.shut_down()
+    again = made.driver.next_job()
+    assert again is not None
+    assert (again.trial.number, again.recorded_steps) == (0, {RUNG.step})
+
+
+def test_a_pareto_trial_without_one_of_its_values_has_diverged(tmp_path: Path) -> None:
+    made = scene(tmp_path, BASELINE, pareto=True, pruner="none")
+    made.hear(Ready())
+    made.driver.assign_trials(never)
+    parts = {"D": 0.1, "E": 0.1, "lpips": math.nan}
+    made.hear(TrialResult(Rung(30, 0.3, parts, {}), (), None))
+    (trial,) = made.driver.phase.study.get_trials(states=(TrialState.PRUNED,))
+    assert trial.user_attrs["reason"] == "diverged: the score is not finite"
+
+
+@pytest.mark.parametrize(("state", "name"), [(working, "t000"), (final, "f00")])
+def test_what_was_running_is_put_back_in_mlflow_by_its_name(
+    tmp_path: Path, state: Callable[[Path], Scene], name: str
+) -> None:
+    made, ended = state(tmp_path), []
+    made.driver.phase.tracker.end = lambda *told: ended.append(told)  # type: ignore[method-assign]
+    made.driver.shut_down()
+    assert ended == [(name, REQUEUED)]
+
+
+def test_the_worker_of_a_trial_is_recorded(tmp_path: Path) -> None:
+    made = working(tmp_path)
+    made.speaker = 1
+    made.hear(Ready())
+    made.driver.assign_trials(never)
+    made.hear(SAID[TrialResult])
+    (trial,) = made.driver.phase.study.get_trials(states=(TrialState.COMPLETE,))
+    assert (trial.number, trial.user_attrs["worker"]) == (1, 1)
 
 
 @pytest.mark.parametrize("between", [TrialResult, Diverged], ids=["complete", "diverged"])

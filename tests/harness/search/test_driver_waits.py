@@ -1,16 +1,17 @@
 """How long the driver waits for a silent worker, and which time counts for a trial."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from driver_scenes import RUNG, Scene, preparing, starting, working
+from driver_scenes import RUNG, Scene, planned, preparing, starting, turned, working
 from optuna.trial import TrialState
 
 from harness.errors import HarnessError
 from harness.search.driver import TICK, Driver
 from harness.search.recorder import LIMIT_WITHOUT_PACE
-from harness.search.worker_startup import MAX_STARTS, SILENT
+from harness.search.worker_startup import MAX_STARTS, SILENT, Start
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import TrialResult
 from harness.trials.worker import Message, Prepare, Preparing, Ready
@@ -25,8 +26,8 @@ def listen(driver: Driver, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("state", "options", "limit"),
     [
-        (starting, {}, SILENT),
-        (preparing, {}, SILENT),
+        (starting, {}, 3600.0),
+        (preparing, {}, 3600.0),
         (preparing, {"trial_timeout": 600.0}, 600.0),
     ],
 )
@@ -79,6 +80,23 @@ def test_the_pace_of_the_warm_start_says_how_long_a_first_trial_may_take(tmp_pat
         listen(made.driver, 40.0)
     made.hear(Preparing(5, 6))
     assert made.driver.recorder.time_limit() == pytest.approx(10 * 30 * 40 * 2)
+
+
+def test_the_pace_of_a_trial_s_rungs_says_it_too_and_is_known_to_the_finalists(
+    tmp_path: Path,
+) -> None:
+    made = working(tmp_path)
+    made.driver.jobs[0].began -= 10_000.0  # for ten steps of thirty
+    made.hear(RUNG)
+    limit = made.driver.recorder.time_limit()
+    assert limit == pytest.approx(10 * 30 * 1000, rel=0.01)
+    assert turned(made).driver.recorder.time_limit() == pytest.approx(1.5 * limit, rel=0.01)
+
+
+def test_a_worker_waits_for_a_place_on_a_cluster_however_long(tmp_path: Path) -> None:
+    plan = planned(tmp_path, launcher="ray")
+    assert Start().silence_limit(plan) == math.inf
+    assert Start(ready=True).silence_limit(plan) == SILENT
 
 
 def test_time_in_which_the_driver_did_not_run_is_no_trial_s_time(

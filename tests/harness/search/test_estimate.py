@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import optuna
 import pytest
@@ -13,13 +13,15 @@ from searching import Heard
 
 import harness.search.search
 from harness.config.profiles import STANDARD
+from harness.config.settings import Repository
 from harness.console.events import Expected
-from harness.search.estimate import Forecast, expected, where
+from harness.search.estimate import Forecast, expected, measure_paces, where
 from harness.search.plan import SearchPlan
 from harness.search.resolve import warm_start_threads
 from harness.search.stop_signals import StopSwitch
 from harness.trials.devices import Slots
 from harness.trials.messages import Pace
+from harness.trials.worker import Failed, Measure, Message, Ready
 from reports.record.study import StudyRecord
 from tests.synthetic_studies import make_study
 
@@ -73,13 +75,16 @@ def test_a_part_that_is_left_out_takes_no_time() -> None:
     assert found.warm_start == 2  # the discriminators'
 
 
-@pytest.mark.parametrize(("device", "seconds_of_it"), [("cpu", (4 + 2) / 4), ("cuda:0", 4 + 2)])
+@pytest.mark.parametrize(
+    ("device", "launcher", "seconds_of_it"),
+    [("cpu", "local", (4 + 2) / 4), ("cuda:0", "local", 4 + 2), ("cpu", "ray", 4 + 2)],
+)
 def test_more_threads_hasten_a_warm_start_on_the_cpu_alone(
-    device: str, seconds_of_it: float, monkeypatch: pytest.MonkeyPatch
+    device: str, launcher: str, seconds_of_it: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Eight cores, two of them for a trial."""
     monkeypatch.setattr("harness.search.resolve.available_cores", lambda: 8)
-    plan = planned(budget=4, finalists=0)
+    plan = planned(budget=4, finalists=0, launcher=launcher)
     threads = warm_start_threads(STANDARD, plan.config, device, Slots(1, 1, threads=2))
     update = {"warm_start_threads": threads, "threads": 2}
     there = replace(plan, trial_plan=plan.trial_plan.model_copy(update=update))
@@ -164,6 +169,47 @@ def test_a_pace_that_cannot_be_measured_ends_no_search(tmp_path: Path) -> None:
     outcome = harness.search.search.run_search(plan, view, stop, Unmeasured)
     assert outcome.done == 3
     assert not any(isinstance(event, Expected) for event in view.events)
+
+
+class Timed:
+    """A launcher whose workers answer what the test says."""
+
+    answers: ClassVar[list[list[Message]]] = []
+
+    def __init__(self, *_: object) -> None:
+        self.left = list(self.answers)
+        self.told: list[tuple[int, object]] = []
+
+    def start(self, number: int) -> None:
+        self.told.append((number, "start"))
+
+    def send(self, number: int, order: object) -> None:
+        self.told.append((number, order))
+
+    def wait(self, timeout: float) -> list[tuple[int, Message]]:
+        assert self.told == [(number, word) for number in range(2) for word in ("start", Measure())]
+        return list(enumerate(self.left.pop(0)))
+
+    def close(self) -> None:
+        self.told.append((-1, "close"))
+
+
+def test_a_dry_run_measures_the_pace_of_all_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.search.estimate.LocalLauncher", Timed)
+    plan, paces = planned(jobs=2), [Pace({REPAINTS: 1.0}), Pace({REPAINTS: 2.0})]
+    Timed.answers = [[Ready(), Ready()], list(paces)]
+    assert measure_paces(plan) == paces
+    Timed.answers = [[Ready(), Failed("no memory", "")]]
+    assert measure_paces(plan) == []
+    now = iter(range(100, 1000, 25))
+    monkeypatch.setattr("harness.search.estimate.time.monotonic", lambda: next(now))
+    Timed.answers = [[]] * 3  # for a minute
+    assert measure_paces(plan) == []
+    Timed.answers = []  # nobody is asked
+    assert measure_paces(planned(jobs=2, launcher="ray")) == []
+    external = Repository(folder=Path(), python="python", options=(), silence=9)
+    told = plan.trial_plan.model_copy(update={"external": external})
+    assert measure_paces(replace(plan, trial_plan=told)) == []
 
 
 def test_only_all_workers_together_say_it() -> None:

@@ -1,6 +1,8 @@
 """The finalists' runs by value: their seeds, and whose weights are kept."""
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -9,6 +11,7 @@ from null_tracker import NullTracker
 from optuna.trial import TrialState
 from searching import remembered, run, trials
 
+from harness.evaluation.verdict import Finalist
 from harness.search.finalists import FinalPhase, pick_finalists
 from harness.search.publishing import study_note
 from harness.study.study import read_study
@@ -112,6 +115,21 @@ def test_a_setting_that_is_found_again_keeps_the_runs_of_its_first_trial(tmp_pat
     assert (plan.paths.folder / again.finalists.checkpoint).exists()
 
 
+def test_runs_that_wait_for_who_is_no_finalist_any_more_are_withdrawn(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, repeats=2, finalists=1)
+    study = remembered(plan)
+    runs = optuna.create_study(storage=study._storage)
+    (baseline,) = pick_finalists(study, 1)
+    one, other = (
+        Finalist(f"t{number:03d}", number, None, baseline.params | {"lambda_L1": 50.0 + number})
+        for number in range(2)
+    )
+    FinalPhase(plan, study, runs, (one, baseline), NullTracker(), 0).next()  # interrupted
+    FinalPhase(plan, study, runs, (other, baseline), NullTracker(), 0)
+    names = Counter((run.user_attrs["finalist"], run.state.name) for run in runs.get_trials())
+    assert names == {("t000", "FAIL"): 2, ("t001", "WAITING"): 2, ("recommended", "WAITING"): 2}
+
+
 class Stumbling(Instant):
     """A run of a finalist fails, by no fault of its own."""
 
@@ -122,11 +140,17 @@ class Stumbling(Instant):
 
 
 @pytest.mark.usefixtures("unmirrored")
-def test_a_finalist_s_run_that_failed_runs_again_in_the_next_search(tmp_path: Path) -> None:
+def test_a_finalist_s_run_that_failed_runs_again_in_the_next_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = make_plan(tmp_path, budget=12, finalists=1, repeats=2)
     first = run(plan, Stumbling)
     assert (first.final_runs, first.finalists) == (3, None)
+    told: list[Any] = []
+    monkeypatch.setattr(NullTracker, "reconcile", lambda _, endings: told.append(endings))
     again = run(plan)
+    ((name, ending),) = [(n, end) for n, end in told[-1].items() if end.status == "FAILED"]
+    assert (name, ending.reason) == ("f01", "RuntimeError: the file system was away")
     assert again.final_runs == 4
     assert again.finalists is not None
     states = [each.state for each in final_runs(tmp_path)]

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,7 +18,7 @@ from searching import Heard, run, trials
 
 import harness.search.search
 from harness.config.settings import TrialPlan
-from harness.console.events import CutShort, Note, Opened
+from harness.console.events import CutShort, Note, Opened, TrialEnded
 from harness.errors import DivergedError, UserInputError
 from harness.search.finalists import pick_finalists
 from harness.search.resolve import choose_finalists
@@ -150,7 +151,18 @@ def test_a_stopped_confirmation_goes_on_where_it_was(tmp_path: Path, unmirrored:
     assert stopped.finalists is None
     assert best_yaml(tmp_path)["confirmed"] is False
 
-    outcome = run(plan)
+    stop = StopSwitch(None)
+    view = Heard(stop)
+    outcome = harness.search.search.run_search(plan, view, stop, Instant)
+    ended = [event for event in view.events if isinstance(event, TrialEnded)]
+    assert [event.done for event in ended] == [16, 17, 18, 19, 20]
+    assert all(event.final for event in ended)
+    notes = [event.text for event in view.events if isinstance(event, Note)]
+    assert any(re.match(r"What is left takes about \d+ s on this CPU", text) for text in notes)
+    leader = f"t{outcome.finalists.rows[0].trial:03d}"
+    (announced,) = [text for text in notes if "trained again" in text]
+    assert re.match(rf"The finalists \({leader}( \(\w+\))? and the guide's rec", announced)
+    assert "on 4 fresh seeds" in announced
     assert outcome.stopped == ""
     assert outcome.final_runs == 8
     ran = (plan.paths.folder / "finals.txt").read_text().splitlines()
@@ -173,7 +185,11 @@ def test_a_finished_search_is_opened_without_announcing_runs(
     stop = StopSwitch(None)
     view = Heard(stop)
     harness.search.search.run_search(plan, view, stop, Instant)
-    assert [event.done for event in view.events if isinstance(event, Opened)] == [24]
+    (opened,) = [event for event in view.events if isinstance(event, Opened)]
+    assert (opened.done, opened.final_runs) == (24, 9)
+    values = [trial.value for trial in trials(tmp_path) if trial.state == TrialState.COMPLETE]
+    assert opened.scores == tuple(values)
+    assert opened.best.startswith(f"{max(values):.4f}  t")
     notes = [event.text for event in view.events if isinstance(event, Note)]
     assert not [text for text in notes if "trained again" in text or "takes about" in text]
 
@@ -340,11 +356,16 @@ class Gaudy(Instant):
 
 
 def test_what_breaks_a_guard_is_shown_and_never_the_best(tmp_path: Path, unmirrored: None) -> None:
-    outcome = run(make_plan(tmp_path, budget=24, finalists=1, repeats=2), Gaudy)
+    stop = StopSwitch(None)
+    view, plan = Heard(stop), make_plan(tmp_path, budget=24, finalists=1, repeats=2)
+    outcome = harness.search.search.run_search(plan, view, stop, Gaudy)
     done = [trial for trial in trials(tmp_path) if trial.state == TrialState.COMPLETE]
     out = {t.number for t in done if any(over > 0 for over in t.constraints.values())}
     assert out == {t.number for t in done if t.user_attrs["params"]["lambda_L1"] < 80}
     assert max(done, key=lambda trial: trial.value or 0).number in out
+    ended = [event for event in view.events if isinstance(event, TrialEnded) and not event.final]
+    said = {event.name for event in ended if "beyond the margin in ciede2000 by 2" in event.reason}
+    assert said == {f"t{number:03d}" for number in out}
     assert outcome.best is not None
     assert outcome.best.number not in out
     assert outcome.finalists is not None

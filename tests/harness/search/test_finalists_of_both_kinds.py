@@ -198,6 +198,10 @@ def test_best_yaml_holds_the_winner_and_what_is_best_as_it_is(usual: Searched) -
     assert as_is["verdict"] != held["verdict"]
     folder = usual.folder / "fake"
     assert {(folder / each["checkpoint"]).exists() for each in (held, as_is)} == {True}
+    for each in (held, as_is):
+        number = int(each["checkpoint"].partition("/f")[2].partition("_")[0])
+        run_of_it = final_runs(usual.folder)[number]
+        assert run_of_it.user_attrs["finalist"] == f"t{each['trial']:03d}"
     assert held["checkpoint"] != as_is["checkpoint"]
     assert len(list((folder / "checkpoints").glob("f*.pth"))) == 5  # one of each finalist
     assert read_best_config(file).train.netG == "warp_unet_128"

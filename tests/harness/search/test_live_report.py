@@ -1,7 +1,10 @@
 """`--open`: the report of a search that runs."""
 
+import io
 import json
 import os
+import queue
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -283,6 +286,66 @@ def test_a_search_goes_on_without_the_process(
     said = [event.text for event in view.events if isinstance(event, Note)]
     assert any(str(plan.paths.report_html) in text for text in said)
     assert "Resource temporarily unavailable" in plan.paths.driver_log.read_text()
+
+
+def test_the_process_reads_its_order_and_leaves_the_core_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[Any] = []
+    order = {"run_dir": "runs", "study": "faces", "storage": None}
+    pipe = io.StringIO(json.dumps(order) + "\n")
+    monkeypatch.setattr("sys.stdin", pipe)
+    monkeypatch.setattr(live_report.os, "nice", told.append)
+    monkeypatch.setattr(live_report.signal, "signal", lambda number, _: told.append(number))
+    monkeypatch.setattr(live_report, "write_pages", lambda *given: told.extend(given))
+    live_report.main()
+    assert told == [signal.SIGTERM, 10, order, pipe]
+
+
+def test_a_page_is_opened_by_its_address(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr("webbrowser.open", opened.put)
+    live_report.show_in_browser(tmp_path / "빈 칸.html")
+    assert opened.get(timeout=60) == (tmp_path / "빈 칸.html").as_uri()
+
+
+class Started:
+    """Stands in for the process: notes what it is started with and told."""
+
+    def __init__(self, words: list[str], **settings: Any) -> None:
+        self.words, self.settings = words, settings
+        self.stdin = io.StringIO()
+        self.told: list[str] = []
+
+    def terminate(self) -> None:
+        self.told.append("terminate")
+
+    def wait(self, seconds: float | None = None) -> None:
+        self.told.append("wait")
+        if seconds is not None:
+            raise subprocess.TimeoutExpired("it", seconds)
+
+    def kill(self) -> None:
+        self.told.append("kill")
+
+
+def test_the_process_is_told_which_study_it_is_and_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(live_report.subprocess, "Popen", Started)
+    url = "postgresql://me:s3cret@db/studies"
+    plan = make_plan(Path("runs"), open=True, storage=url)
+    plan.paths.folder.mkdir(parents=True)
+    writer: Any = live_report.start_writer(plan)
+    order = {"run_dir": str(tmp_path / "runs"), "study": "fake", "storage": url}
+    assert json.loads(writer.stdin.getvalue()) == order
+    assert writer.stdin.getvalue().endswith("\n")
+    assert writer.settings["start_new_session"]
+    assert writer.settings["stdout"] == subprocess.DEVNULL
+    live_report.end(writer)
+    assert writer.told == ["terminate", "wait", "kill", "wait"]
+    assert writer.stdin.closed
 
 
 @pytest.mark.usefixtures("unmirrored")

@@ -44,6 +44,7 @@ def test_a_study_takes_its_networks_from_the_user_s_model(tmp_path: Path) -> Non
     told = {"netG": "resnet_6blocks", "ngf": 4, "ndf": 6, "norm": "batch", "dropout": False}
     assert plan.trial_plan.train == QUICK.updated(told)
     assert plan.setup.pinned == told
+    assert (plan.setup.warm_start, plan.trial_plan.warm_start) == ("init-from", "shared")
     assert "recommended" in plan.recipes
 
 

@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from portraits import planned, write_best, write_pairs
 
 from harness.config.profiles import PROFILES
 from harness.config.settings import TrainSettings
 from harness.config.train_config import TrainConfig
 from harness.full_training.plan import plan_training
+from harness.training.networks import build_generator
+from harness.trials.devices import Slots
 
 PIX2PIX = {  # the reference's own defaults
     "netD": "n_layers",
@@ -117,6 +120,38 @@ def test_workers_get_what_the_user_said(pairs: Path, tmp_path: Path) -> None:
     assert plan.setup.warm_start == "shared"
     assert (plan.config.sampler, plan.config.pruner) == ("tpe", "asha")
     assert (plan.config.repeats, plan.config.max_failures) == (3, 10)
+
+
+def test_workers_find_what_was_named_from_the_folder_of_the_command(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They run in another one."""
+    own = tmp_path / "latest_net_G.pth"
+    torch.save(build_generator(PROFILES["quick"], 0).state_dict(), own)
+    (tmp_path / "mine").symlink_to(pairs)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_CACHE", "cache")
+    plan = planned(Path("mine"), run_dir="runs", init_from=(own.name,))
+    trial = plan.trial_plan
+    assert trial.folder == tmp_path / "runs" / "mine"
+    assert trial.init_from == (own,)
+    assert trial.dataset.is_relative_to(tmp_path / "cache")
+    assert plan.setup.data.folder == str(tmp_path / "mine")
+    assert plan.setup.init_from == [str(own)]
+    assert plan.setup.warm_start_folder == str(plan.paths.warm_start.folder.absolute())
+
+
+def test_workers_on_gpus_are_those_that_were_placed(
+    pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = ("cuda:2", ("cuda:2", "cuda:0"), Slots(jobs=2, most=6, threads=3))
+    monkeypatch.setattr("harness.search.resolve.choose_placement", lambda _: placed)
+    plan = planned(pairs, profile="standard", jobs="auto")
+    assert (plan.jobs, plan.most_jobs, plan.devices) == (2, 6, ("cuda:2", "cuda:0"))
+    trial = plan.trial_plan
+    assert (trial.device, trial.threads, trial.train.precision) == ("cuda:2", 3, "tf32")
+    assert plan.setup.device == "cuda:2, cuda:0"
+    assert any("until two have shown what memory they need" in note for note in plan.remarks)
 
 
 def test_a_start_from_nothing_and_a_pareto_search_are_handed_on(pairs: Path) -> None:

@@ -6,10 +6,17 @@ from typing import Any
 import pytest
 
 from harness.config.options import parse_pins
-from harness.config.profiles import QUICK
+from harness.config.profiles import QUICK, STANDARD
 from harness.config.settings import SearchConfig
 from harness.errors import UserInputError
-from harness.search.resolve import choose_earlier, choose_finalists, choose_generators, read_space
+from harness.search.resolve import (
+    choose_earlier,
+    choose_finalists,
+    choose_generators,
+    choose_recipes,
+    read_space,
+    threads_for,
+)
 from search_spaces.space import load_space
 from tests.harness.portraits import write_best
 
@@ -68,6 +75,18 @@ def test_a_kind_of_generator_that_was_set_is_named_where_it_excludes_an_earlier_
         UserInputError, match=r"is excluded by --set generator=repaint \(it has warp"
     ):
         choose_earlier((file,), space, train)
+
+
+def test_small_networks_train_with_one_thread_and_others_with_all() -> None:
+    assert [threads_for(train, 8) for train in (QUICK, STANDARD)] == [1, 8]
+
+
+def test_a_recipe_that_is_left_out_is_the_guide_s_or_ours() -> None:
+    space = load_space("default", {"lr": "0.0003"})
+    _, remarks = choose_recipes(space, QUICK)
+    of_guide = [remark.startswith("The guide's recipe ") for remark in remarks]
+    assert (of_guide.count(True), of_guide.count(False)) == (8, 1)
+    assert remarks[-1].startswith("The recipe warp is left out: ")
 
 
 @pytest.mark.parametrize("entries", [["lr=1", "lr=2"], ["lr=1", "lr=1"], ["lr=1", " lr =2"]])

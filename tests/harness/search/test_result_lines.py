@@ -26,7 +26,7 @@ from harness.search.time_left import note_undertaken
 from reports.export.best_yaml import best_config
 from reports.page.report import render
 from reports.texts.translations import translator
-from tests.synthetic_studies import finals_of, make_study, study_of_both_kinds
+from tests.synthetic_studies import RECIPES, finals_of, make_study, study_of_both_kinds
 
 
 def read(study: optuna.Study, storage: str | None = None) -> SearchOutcome:
@@ -145,6 +145,25 @@ def test_a_quoted_name_is_not_broken() -> None:
     assert first == "  harness export \\"
     assert trial == "    --trial 1"
     assert shlex.split(study.removesuffix("\\")) == shlex.split(command)[2:4]
+
+
+def test_mlflow_s_note_has_the_bounds_the_finalists_and_the_recipes_in_order() -> None:
+    finals = finals_of(0.1, 0.2)
+    finals["rows"][1] |= {"mean": None, "ci95": None, "diverged": True}
+    study = make_study(12, finalists=finals)
+    lines = study_note(study, read(study)).splitlines()
+    assert "| the input unchanged | | 0.2200 | |" in lines
+    assert "| the input warped back | | 0.9600 | |" in lines
+    first = lines.index("### Finalists")
+    assert lines[first + 2] == "Finalists: 600 steps, 3 fresh seeds, 12 held-out pairs."
+    ranked = [line.split(" | ")[:3] for line in lines[first + 6 : first + 8]]
+    assert ranked == [
+        ["| ★ t003", "t003", "0.4400"],
+        ["| Guide's recommended", "t006", "diverged"],
+    ]
+    table = lines[lines.index("### The recipes") + 4 :]
+    numbers = [line.split(" | ")[1] for line in table]
+    assert numbers == [f"t{number:03d}" for number in range(len(RECIPES))]
 
 
 def test_what_is_no_better_than_doing_nothing_is_recommended_nowhere(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from driving import make_plan, with_setup
 from searching import remembered
 
 from harness.search.callbacks import TrialEnd
-from harness.search.ranking import KEPT, Ranking
+from harness.search.ranking import KEPT, Ranking, RankingChange
 from harness.search.retention import Retention
 from harness.study import study as record
 from harness.study.constraints import MARGINS
@@ -118,6 +118,48 @@ def test_the_next_driver_writes_the_best_yaml_that_a_killed_one_did_not(tmp_path
         complete(study, trial, Rung(30, score, {}, {}), [score])
         Retention(plan.paths, study, Ranking(study, both_kinds=False))
         assert f"\ntrial: {number}\n" in plan.paths.best_yaml.read_text(encoding="utf-8")
+
+
+def test_a_best_yaml_that_was_removed_is_written_with_the_next_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    plan = make_plan(tmp_path)
+    study = remembered(plan)
+    record.ask(study, plan.space, "random", 0)
+    retention = Retention(plan.paths, study, Ranking(study, both_kinds=False))
+    monkeypatch.setattr(Retention, "write_best", lambda _: written.append("best.yaml"))
+    result, unchanged = TrialResult(Rung(30, 0.1, {}, {}), (), None), RankingChange(*NOTHING)
+    task, ending = TrialTask(0, PARAMS, 0), Ending("FINISHED", "complete", "")
+    end = TrialEnd(task, None, ending, 0.1, 1.0, 1, result, unchanged)
+    retention.on_trial_end(end)
+    assert len(written) == 1
+    plan.paths.folder.mkdir(parents=True)
+    plan.paths.best_yaml.touch()
+    retention.on_trial_end(end)
+    assert len(written) == 1
+
+
+NOTHING = (False, (), False, False)
+
+
+def test_the_next_driver_removes_the_files_that_a_killed_one_left(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path)
+    study = remembered(plan)
+    recipes = len(plan.recipes)
+    for number in range(recipes + KEPT + 1):
+        trial = record.ask(study, plan.space, "random", 0)
+        score = 0.1 if number < recipes else 0.9 - number / 100
+        complete(study, trial, Rung(30, score, {}, {}), [score])
+        for file in (plan.paths.checkpoint(number), plan.paths.panel(number)):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+    Retention(plan.paths, study, Ranking(study, both_kinds=False))
+    best = range(recipes, recipes + KEPT)
+    left = {file.name for file in plan.paths.checkpoints.iterdir()}
+    assert left == {plan.paths.checkpoint(number).name for number in best}
+    left = {file.name for file in plan.paths.panels.iterdir()}
+    assert left == {plan.paths.panel(number).name for number in (*range(recipes), *best)}
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])

@@ -2,10 +2,13 @@
 
 import re
 import sqlite3
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import driving
+import optuna
 import pytest
 import yaml
 from driving import (
@@ -15,11 +18,26 @@ from driving import (
 )
 from null_tracker import NullTracker
 from optuna.trial import TrialState
-from searching import run, trials
+from searching import Heard, run, trials
 
 import harness.search.search
+from harness.config.settings import SearchConfig
+from harness.console.events import (
+    Note,
+    Opened,
+    Prepared,
+    RungReached,
+    TrialBegan,
+    TrialEnded,
+    WarmStart,
+)
+from harness.search.recorder import REQUEUED
+from harness.search.search import endings_of
+from harness.search.stop_signals import StopSwitch
+from harness.study.study import read_study
 from harness.tracking.client import quiet_client
 from harness.tracking.store import Ending
+from harness.trials.worker import RunnerFactory, trial_runner
 
 
 class Study:
@@ -28,7 +46,9 @@ class Study:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.plan = make_plan(folder, jobs=2, budget=26, trial_timeout=2, max_failures=20)
-        self.outcome = run(self.plan, Faulty)
+        view = Heard(stop := StopSwitch(None))
+        self.outcome = harness.search.search.run_search(self.plan, view, stop, Faulty)
+        self.events = view.events
         self.trials = trials(folder)
 
 
@@ -91,6 +111,68 @@ def test_the_record_says_all_of_a_trial(faulty: Study) -> None:
     assert noted["per_image"] == [{"name": "p0", "score": best.value}]
     assert noted["seed"] == 0
     assert (faulty.plan.paths.folder / noted["checkpoint"]).read_bytes() == b"weights"
+
+
+STATES = {
+    TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"
+}  # fmt: skip
+
+
+def test_the_user_is_told_of_every_trial_as_it_is_recorded(faulty: Study) -> None:
+    ended = {event.name: event for event in faulty.events if isinstance(event, TrialEnded)}
+    begun = {event.name: event for event in faulty.events if isinstance(event, TrialBegan)}
+    assert len(ended) == len(begun) == len(faulty.trials)
+    stopped = 0
+    for trial in faulty.trials:
+        noted, told = trial.user_attrs, ended[f"t{trial.number:03d}"]
+        early = noted.get("cause") == "pruned"
+        stopped += early
+        last = noted["rungs"][-1] if early else {"value": None, "step": None}
+        value = trial.value if trial.state == TrialState.COMPLETE else last["value"]
+        assert (told.state, told.value, told.stopped_at) == (
+            *(STATES[trial.state], value),
+            last["step"],
+        )
+        assert told.reason == noted.get("reason", "")
+        assert told.seconds >= noted["seconds"]
+        assert not told.final
+        for event in (told, begun[told.name]):
+            assert (event.params, event.recipe) == (noted["params"], noted.get("recipe"))
+    assert stopped
+    done, best = 0, 0.0
+    for told in ended.values():
+        done += told.state != "failed"
+        leads = told.state == "complete" and told.value > best
+        best = told.value if leads else best
+        assert (told.done, told.best) == (done, leads)
+
+
+def test_the_user_is_told_how_far_the_warm_start_and_each_trial_are(faulty: Study) -> None:
+    [opened] = [event for event in faulty.events if isinstance(event, Opened)]
+    assert opened.data == "8 pairs to train on, 2 to score: nothing"
+    assert (opened.budget, opened.jobs, opened.final_runs) == (26, 2, 0)
+    assert (opened.profile, opened.device, opened.weights) == ("quick", "cpu", "random")
+    assert opened.folder == str(faulty.plan.paths.folder)
+    [prepared] = [event for event in faulty.events if isinstance(event, Prepared)]
+    assert (prepared.noop, prepared.warm_start, prepared.oracle) == (0.2, 0.22, 0.9)
+    warm = [(each.done, each.total) for each in faulty.events if isinstance(each, WarmStart)]
+    assert (warm[0], warm[-1]) == ((1, 6), (6, 6))
+    rungs = [event for event in faulty.events if isinstance(event, RungReached)]
+    first = faulty.trials[0].user_attrs["rungs"]
+    assert [(each.step, each.steps, each.value) for each in rungs if each.name == "t000"] == [
+        (row["step"], 30, row["value"]) for row in first
+    ]
+
+
+def test_runs_left_open_in_mlflow_are_to_end_as_their_trials_did(faulty: Study) -> None:
+    found = endings_of(read_study(faulty.folder, "fake"))
+    statuses = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+    for trial in faulty.trials:
+        state, reason = STATES[trial.state], trial.user_attrs.get("reason", "")
+        assert found[f"t{trial.number:03d}"] == Ending(statuses[state], state, reason)
+    waiting = optuna.create_study()
+    waiting.enqueue_trial({})
+    assert endings_of(waiting, "final") == {"f00": REQUEUED}
 
 
 def test_a_diverged_trial_is_the_worst_that_the_sampler_knows(faulty: Study) -> None:
@@ -177,6 +259,36 @@ def test_mlflow_mirrors_every_trial(faulty: Study) -> None:
     assert len([path for path in pictures if path.endswith(".png")]) == 4
     top = {file.path for file in client.list_artifacts(run_id)}
     assert top == {"images", "panel.png", "scores.csv"}
+
+
+@pytest.mark.parametrize(
+    ("launcher", "runner", "forked"),
+    [
+        ("local", trial_runner, True),
+        ("local", driving.Instant, False),
+        ("ray", trial_runner, False),
+    ],
+)
+def test_a_search_has_its_time_limit_and_says_what_planning_remarks(
+    monkeypatch: pytest.MonkeyPatch, launcher: str, runner: RunnerFactory, forked: bool
+) -> None:
+    plan, imports, found = object(), [], []
+
+    def planned(config: SearchConfig, remark: Callable[[str], None]) -> object:
+        remark(f"{config.budget} portraits")
+        return plan
+
+    module = harness.search.search
+    monkeypatch.setattr("harness.search.plan.plan_search", planned)
+    monkeypatch.setattr(module, "import_for_workers", lambda: imports.append("begun"))
+    monkeypatch.setattr(module, "run_search", lambda *told: found.append(told))
+    view, began = Heard(StopSwitch(None)), time.monotonic()
+    module.search(SearchConfig(budget=7, timeout=600, launcher=launcher), view, runner)
+    ((planned_one, shown, stop, made_by),) = found
+    assert (planned_one, shown, made_by) == (plan, view, runner)
+    assert 600 <= stop.deadline - began < 660
+    assert view.events == [Note("7 portraits")]
+    assert bool(imports) == forked
 
 
 class Told(NullTracker):

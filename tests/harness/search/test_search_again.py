@@ -20,11 +20,14 @@ from driving import (
     runs_of,
 )
 from optuna.trial import TrialState
-from searching import essence, run, trials
+from searching import Heard, essence, run, trials
 
+import harness.search.search
 from harness.config.best_config import read_best_config
+from harness.console.events import Note
 from harness.errors import HarnessError, SearchFailedError, UserInputError
 from harness.search.result import as_data, as_lines
+from harness.search.stop_signals import StopSwitch
 from harness.trials.messages import Baseline, ProgressCallback
 
 
@@ -53,9 +56,16 @@ def test_another_seed_tries_other_settings(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("unmirrored")
 def test_the_record_and_the_outcome_say_what_bounds_the_scores(tmp_path: Path) -> None:
-    outcome = run(make_plan(tmp_path, 1))
+    outcome = run(make_plan(tmp_path, budget=1))
     assert (outcome.noop, outcome.oracle) == (0.2, 0.9)
-    assert as_data(outcome)["oracle"] == 0.9
+    data = as_data(outcome)
+    assert (data["noop"], data["oracle"], data["budget"]) == (0.2, 0.9, 1)
+    assert (data["counts"], data["final_runs"]) == ({"complete": 1, "waiting": 7}, 0)
+    assert (data["study"], data["stopped"], data["finalists"]) == ("fake", "", None)
+    (recommended,) = data["recipes"]
+    assert data["best"] == recommended | {"label": "leader"}
+    assert recommended["label"] == "Guide's recommended"
+    assert data["folder"] == str(outcome.paths.folder)
     study = optuna.load_study(study_name="fake", storage=f"sqlite:///{tmp_path}/optuna.db")
     baseline = {
         "noop": 0.2,
@@ -155,7 +165,12 @@ def test_a_preparation_that_fails_ends_the_search(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("unmirrored")
 def test_a_recipe_outside_the_space_is_left_out(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, budget=1, pinned={"gan_mode": "lsgan"})
-    run(plan)
+    stop = StopSwitch(None)
+    view = Heard(stop)
+    harness.search.search.run_search(plan, view, stop, driving.Instant)
+    assert [event for event in view.events if isinstance(event, Note)] == [
+        Note(remark) for remark in plan.remarks
+    ]
     first = trials(tmp_path)[0]
     assert first.user_attrs["recipe"] == "recommended"
     assert first.user_attrs["params"]["gan_mode"] == "lsgan"

@@ -12,6 +12,7 @@ from portraits import planned, write_pairs
 from harness.config.settings import SearchConfig
 from harness.errors import UserInputError
 from harness.search.plan import SearchPlan
+from harness.search.resumed_settings import has_same_data
 from harness.study.database import open_storage, sqlite_url
 from harness.study.study import create_study
 
@@ -57,6 +58,19 @@ def test_a_study_of_the_built_in_pairs_is_not_taken_for_one_of_these(place: Path
     pairs, runs = write_pairs(place / "portraits"), place / "runs"
     begun(planned(None, run_dir=runs, study="boundary-sharpness"))
     assert planned(pairs, run_dir=runs).config.study == "portraits"
+
+
+def test_the_same_pairs_elsewhere_are_the_study_s_and_others_of_their_name_are_not(
+    place: Path,
+) -> None:
+    pairs = write_pairs(place / "portraits", 2, 1)
+    recorded = planned(pairs, run_dir=place / "runs").setup
+    copy = shutil.copytree(pairs, place / "copy")
+    asked = {"direction": "AtoB", "run_dir": place / "runs"}
+    for data, same in ((pairs, True), (copy, True), (place / "nowhere", False), (None, False)):
+        assert has_same_data(SearchConfig(data=data, **asked), recorded) == same
+    Image.new("RGB", (256, 128)).save(copy / "train" / "train0.png")
+    assert not has_same_data(SearchConfig(data=copy, **asked), recorded)
 
 
 def test_only_the_study_of_these_pairs_goes_on_in_spite_of_errors_in_them(place: Path) -> None:

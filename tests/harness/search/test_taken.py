@@ -5,17 +5,22 @@ from pathlib import Path
 
 import optuna
 import pytest
-from driving import make_plan
+from driving import Instant, make_plan
+from filelock import FileLock, Timeout
 from optuna import Study
-from searching import run, trials
+from searching import Heard, run, trials
 
+import harness.search.search
 from harness.cli.search import trials_done
+from harness.console.events import Note
 from harness.errors import UserInputError
 from harness.paths import RunPaths, leftover_temporaries
 from harness.search.explained import plan_lines, progress
+from harness.search.open_database import opening_lock
+from harness.search.stop_signals import StopSwitch
 from harness.study import study as record
 from harness.study.database import open_storage
-from harness.study.folder import owner_of
+from harness.study.folder import check_folder, owner_of
 from harness.study.locks import only_driver_anywhere
 
 pytestmark = pytest.mark.usefixtures("unmirrored")
@@ -129,8 +134,13 @@ def test_the_files_of_a_deleted_study_are_moved_and_never_mixed(tmp_path: Path) 
     run(plan)
     kept = contents(plan.paths.folder)
     optuna.delete_study(study_name="fake", storage=f"sqlite:///{tmp_path}/optuna.db")
-    outcome = run(make_plan(tmp_path, budget=2))
+    stop = StopSwitch(None)
+    view = Heard(stop)
+    again = make_plan(tmp_path, budget=2)
+    outcome = harness.search.search.run_search(again, view, stop, Instant)
     assert outcome.counts["complete"] == 2
+    told = f"Files of an earlier study of this name were moved to {plan.paths.folder}/earlier-1."
+    assert Note(told) in view.events
     earlier = contents(plan.paths.folder / "earlier-1")
     for name in ("best.yaml", "report.html", "study.json"):
         assert earlier[name] == kept[name]
@@ -159,6 +169,16 @@ def test_a_folder_that_no_search_made_is_left_as_it_is(tmp_path: Path) -> None:
         with pytest.raises(UserInputError, match="was not made by a search and holds checkpoints"):
             attempt(plan)
     assert list(contents(folder)) == ["checkpoints/warm_start/latest_net_G.pth"]
+
+
+def test_the_folder_of_a_driver_is_that_of_a_search_whoever_owns_it(tmp_path: Path) -> None:
+    paths = make_plan(tmp_path).paths
+    paths.checkpoints.mkdir(parents=True)
+    paths.driver.touch()
+    check_folder(paths, None)
+    for damaged in ("half a fi", "[]", "{}", "3"):
+        paths.owner.write_text(damaged)
+        assert owner_of(paths) is None
 
 
 def test_the_folder_knows_its_study(tmp_path: Path) -> None:
@@ -206,6 +226,24 @@ def test_the_run_folders_database_is_locked_against_those_who_name_it(tmp_path: 
         pytest.raises(UserInputError, match="searched already"),
     ):
         run(make_plan(tmp_path, budget=2))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_one_process_at_a_time_creates_the_database_of_a_folder(
+    tmp_path: Path, shared: bool
+) -> None:
+    place = tmp_path / ("shared" if shared else "runs")
+    place.mkdir()
+    storage = f"sqlite:///{place}/mine.db" if shared else None
+    with opening_lock(make_plan(tmp_path / "runs", storage=storage)):
+        lock = FileLock(RunPaths(place).opening_lock, timeout=0)
+        with pytest.raises(Timeout):
+            lock.acquire()
+    with lock:
+        pass
+    for url in (f"sqlite:///{tmp_path}/nowhere/x.db", "postgresql://host/db"):
+        with opening_lock(make_plan(tmp_path / "other", storage=url)):
+            assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

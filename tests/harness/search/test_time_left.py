@@ -1,6 +1,7 @@
 """How long the rest of a search takes, from its record and from its events."""
 
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +16,13 @@ from harness.console.time_left import Durations, seconds_left
 from harness.paths import RunPaths
 from harness.search.result import outcome_of
 from harness.search.status import status_lines
-from harness.search.time_left import TimeForFinalists, note_undertaken, seconds_of, time_left
+from harness.search.time_left import (
+    TimeForFinalists,
+    note_end_of_trials,
+    note_undertaken,
+    seconds_of,
+    time_left,
+)
 from harness.study.locks import record_driver
 from reports.record.study import StudyRecord
 from tests.synthetic_studies import make_study
@@ -118,6 +125,25 @@ def test_another_search_of_the_study_does_not_keep_an_old_estimate(tmp_path: Pat
     StudyRecord.note(study, expected_seconds=1e6)
     note_undertaken(study, make_plan(tmp_path))
     assert time_left(study, time.time()) is None
+
+
+def test_the_next_command_names_the_portraits_and_not_the_pairs_made_of_them(
+    tmp_path: Path,
+) -> None:
+    study, plan = make_study(0), make_plan(tmp_path, jobs=3, budget=33)
+    config = plan.config.model_copy(
+        update={"originals": tmp_path / "faces", "data": tmp_path / "made-pairs", "seed": 4}
+    )
+    note_undertaken(study, replace(plan, config=config))
+    noted = StudyRecord.of(study).undertaken
+    assert noted is not None
+    assert (noted.trials, noted.runs, noted.jobs) == (33, 0, 3)
+    assert str(tmp_path / "faces") in noted.options
+    assert "--originals" in noted.options
+    assert not {"--data", "--budget", "--study", "--run-dir"} & set(noted.options)
+    note_end_of_trials(study, 12)
+    cut = StudyRecord.of(study).undertaken
+    assert cut == noted.model_copy(update={"trials": 12})
 
 
 class Clock:

@@ -82,6 +82,8 @@ def test_the_front_is_what_nothing_beats_in_both(found: Found) -> None:
     assert outcome.best.number == numbers[0]
     said = [line for line in as_lines(outcome) if "sharpness" in line]
     assert len(said) == 1 + len(numbers) + 1
+    sharpest = sorted(outcome.front, key=lambda point: point.values["sharpness"], reverse=True)
+    assert [line.split()[0] for line in said[1:-1]] == [f"t{one.number:03d}" for one in sharpest]
     assert said[-1].startswith(f"Choose: {len(numbers)} settings are beaten by none in both")
     assert {point["number"] for point in as_data(outcome)["front"]} == set(numbers)
     table = outcome_note(outcome).partition("### The front")[2].partition("###")[0]

@@ -246,6 +246,16 @@ def test_one_quasi_random_sequence_a_study() -> None:
     assert sorted(int(16 * share) for share in shares) == list(range(16))
 
 
+def test_another_seed_is_another_quasi_random_sequence() -> None:
+    drawn = []
+    for seed in (3, 4):
+        study = optuna.create_study()
+        for _ in range(3):
+            study.tell(record.ask(study, SPACE, "qmc", seed=seed), 0.0)
+        drawn.append({trial.params["lr"] for trial in study.get_trials()[1:]})
+    assert not drawn[0] & drawn[1]
+
+
 def test_what_a_quasi_random_sequence_has_no_place_for_is_drawn_anew_for_each_trial() -> None:
     """Settings that the first trial did not have, such as those of the other branch."""
     beta1 = {"type": "float", "low": 0, "high": 0.9, "when": {"gan_mode": "lsgan"}, "else": 0.5}

@@ -98,9 +98,14 @@ def test_each_kind_has_a_quasi_random_sequence_of_its_own() -> None:
     study = optuna.create_study()
     for _ in range(24 + 1):  # of each kind the first trial tells the sampler the space
         study.tell(record.ask(study, SPACE, "qmc", seed=3), 0.0)
-    moving = [trial for trial in study.get_trials() if trial.params["generator"] == "warp"]
+    moving, painted = (
+        [trial for trial in study.get_trials() if trial.params["generator"] == kind]
+        for kind in ("warp", "repaint")
+    )
     shares = [math.log(trial.params["lr"] / 5e-5) / math.log(8) for trial in moving[1:]]
     assert sorted(int(16 * share) for share in shares) == list(range(16))
+    rates = [{trial.params["lr"] for trial in kind[1:]} for kind in (moving, painted)]
+    assert not rates[0] & rates[1]
 
 
 def test_an_enqueued_setting_keeps_its_kind(tmp_path: Path) -> None:

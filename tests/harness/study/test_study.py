@@ -94,6 +94,15 @@ def test_a_half_made_study_is_made_anew(tmp_path: Path) -> None:
         ("train", {"steps": 1}, "another training settings (steps 30, now 1): go on"),
         ("space", "params: {lr: 0.1, beta1: 0.5}", "another space (lambda_L1; lambda_perceptual; "),
         ("data", {"digest": "e" * 64, "direction": "AtoB"}, "another set of pictures (some were "),
+        ("data", {"direction": "BtoA"}, "another direction (AtoB, now BtoA): go on"),
+        ("init_from", ["/mine/net_G.pth"], "another init-from ([], now ['/mine/net_G.pth']): go"),
+        ("trainer", "external", "another trainer (builtin, now external): go on"),
+        (
+            "train",
+            {"steps": 1, "rungs": [1], "ngf": 5, "ndf": 5, "norm": "none", "beta1": 0.9},
+            "(ngf 12, now 5; ndf 4, now 5; norm batch, now none; beta1 0.5, now 0.9; and 2 more)",
+        ),
+        ("objective", "m" * 41, "another objective: go on"),
     ],
 )
 def test_what_made_the_numbers_may_not_change(
@@ -156,6 +165,19 @@ def test_what_is_no_database_is_one_sentence(tmp_path: Path, held: str | None) -
     ):
         with pytest.raises(UserInputError, match=r"optuna\.db cannot be opened .*harness doctor"):
             opening()
+
+
+def test_what_can_be_named_instead_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserInputError, match=r"no study in .*: run harness search first|no study"):
+        record.read_study(tmp_path)
+    with pytest.raises(UserInputError, match="name its folder with --run-dir DIR, or its database"):
+        record.open_existing(RunPaths(tmp_path), None)
+    url = f"sqlite:///{tmp_path}/none.db"
+    with pytest.raises(UserInputError, match=f"no study in {url}: to .* search name its database"):
+        record.open_existing(RunPaths(tmp_path), url)
+    open_storage(sqlite_url(tmp_path / "optuna.db"))
+    with pytest.raises(UserInputError, match=f"There is no study in {tmp_path} yet: run harness"):
+        record.read_study(tmp_path)
 
 
 def test_an_unknown_study_is_refused_with_those_that_are_there(tmp_path: Path) -> None:

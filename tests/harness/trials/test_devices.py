@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import driving
 import pytest
@@ -13,15 +15,21 @@ from harness.config.settings import SearchConfig
 from harness.console.events import Event, Note
 from harness.console.views import View
 from harness.errors import UserInputError
+from harness.search.packing import Packing
 from harness.search.plan import SearchPlan
-from harness.search.resolve import packing_remark
+from harness.search.resolve import choose_placement, packing_remark
+from harness.search.search import make_launcher
 from harness.search.stop_signals import StopSwitch
+from harness.training.cuda_graph import MIN_FREE_SHARE
 from harness.trials.devices import (
+    CUDA_CONTEXT,
     Slots,
     allocate_cluster_slots,
     allocate_slots,
+    measure_memory,
     mps_is_running,
     place_of,
+    resolve_device,
     resolve_devices,
     trials_that_fit,
     visible_device,
@@ -195,6 +203,106 @@ def test_gpus_are_packed_by_the_memory_of_the_first_trials(
     assert driving.runs_of(plan.paths.folder, 9) == 1
 
 
+def test_workers_are_added_once_when_two_trials_have_shown_what_they_need(tmp_path: Path) -> None:
+    plan = on_gpus(make_plan(tmp_path), 2, 5)
+    packing = Packing(plan)
+    assert packing.workers(None) is None
+    assert packing.workers(Memory(10 * GIB, 100 * GIB)) is None
+    assert packing.workers(Memory(40 * GIB, 100 * GIB)) == 4
+    assert packing.remark(4).startswith(
+        "A worker needs up to 40.0 GiB of a GPU: from now on 4 trials at a time"
+    )
+    assert packing.workers(Memory(10 * GIB, 100 * GIB)) is None
+    few = Packing(replace(plan, most_jobs=3))
+    assert [few.workers(Memory(40 * GIB, 100 * GIB)) for _ in range(2)] == [None, 3]
+
+
+def test_workers_take_the_devices_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+
+    class Context:
+        def Pipe(self) -> tuple[Any, Any]:  # noqa: N802
+            return Mock(), Mock()
+
+        def Process(self, args: Any, **_: Any) -> Any:  # noqa: N802
+            given.append(args[2].device)
+            return Mock()
+
+    plan = make_plan(tmp_path).trial_plan
+    launcher = LocalLauncher(Instant, plan, tmp_path / "log", ("cuda:1", "cuda:0"))
+    launcher.context = Context()
+    for number in range(3):
+        launcher.start(number)
+    assert given == ["cuda:1", "cuda:0", "cuda:1"]
+
+
+def test_a_command_that_trains_once_takes_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert resolve_device("cuda:1") == "cuda:1"
+    with pytest.raises(UserInputError, match="--device cuda:0,1 names several devices"):
+        resolve_device("cuda:0,1")
+
+
+def test_the_memory_of_a_trial_is_its_peak_and_what_a_gpu_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cuda = {
+        "reset_peak_memory_stats": None,
+        "max_memory_reserved": 10 * GIB,
+        "empty_cache": None,
+        "mem_get_info": (60 * GIB, 80 * GIB),
+        "memory_reserved": 3 * GIB,
+    }
+    for name, answer in cuda.items():
+        monkeypatch.setattr(f"torch.cuda.{name}", lambda *_, answer=answer: answer)
+    free = round(MIN_FREE_SHARE * 80 * GIB)
+    assert measure_memory("cuda:1", lambda: "done") == (
+        "done",
+        Memory(10 * GIB + CUDA_CONTEXT, 63 * GIB + CUDA_CONTEXT - free),
+    )
+    assert measure_memory("cpu", lambda: "done") == ("done", None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "slots"),
+    [({}, Slots(2, 12, 1)), ({"jobs": 4}, Slots(4, 4, 3)), ({"per_gpu": 3}, Slots(6, 6, 2))],
+)
+def test_workers_are_placed_as_the_user_says(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, int], slots: Slots
+) -> None:
+    devices = ("cuda:2", "cuda:0")
+    monkeypatch.setattr("harness.trials.devices.resolve_devices", lambda _: devices)
+    monkeypatch.setattr("harness.trials.devices.mps_is_running", lambda: True)
+    monkeypatch.setattr("harness.search.resolve.available_cores", lambda: 12)
+    assert choose_placement(SearchConfig(**asked)) == ("cuda:2", devices, slots)
+
+
+def test_workers_are_placed_on_the_cluster_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    joined: list[str | None] = []
+    monkeypatch.setattr("harness.trials.launchers.ray.connect", joined.append)
+    monkeypatch.setattr("harness.trials.launchers.ray.resources", lambda: {"CPU": 9, "GPU": 4})
+    config = SearchConfig(launcher="ray", address="head:6379", jobs=7, per_gpu=2)
+    slots = Slots(7, 7, threads=1)
+    assert choose_placement(config) == ("cuda:0", ("cuda:0 on ray",), slots)
+    assert joined == ["head:6379"]
+    local = config.model_copy(update={"launcher": "local"})
+    with pytest.raises(UserInputError, match="--address head:6379 is for --launcher ray"):
+        choose_placement(local)
+
+
+@pytest.mark.parametrize(
+    ("device", "per_gpu", "gpus"), [("cuda:0", None, 1), ("cuda:0", 4, 0.25), ("cpu", None, 0)]
+)
+def test_a_worker_of_a_cluster_takes_its_part_of_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, per_gpu: int | None, gpus: float
+) -> None:
+    monkeypatch.setattr("harness.trials.launchers.ray.RayLauncher", lambda *told: told)
+    plan = make_plan(tmp_path, launcher="ray", per_gpu=per_gpu)
+    plan = replace(plan, trial_plan=plan.trial_plan.model_copy(update={"device": device}))
+    assert make_launcher(plan, Instant) == (Instant, plan.trial_plan, gpus)
+
+
 @pytest.mark.parametrize(
     ("resources", "option", "jobs", "per_gpu", "device", "workers"),
     [
@@ -202,6 +310,7 @@ def test_gpus_are_packed_by_the_memory_of_the_first_trials(
         ({"CPU": 64.0, "GPU": 8.0}, "auto", None, None, "cuda:0", 8),
         ({"CPU": 64.0, "GPU": 8.0}, "cuda", None, 3, "cuda:0", 24),
         ({"CPU": 64.0, "GPU": 8.0}, "cpu", 5, None, "cpu", 5),
+        ({"CPU": 64.0, "GPU": 8.0}, "cuda", 5, None, "cuda:0", 5),
     ],
 )
 def test_the_workers_of_a_cluster(

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -16,9 +17,10 @@ from driving import Instant, make_plan
 
 import harness.trials.launchers.local
 from harness.config.settings import TrialPlan
+from harness.errors import UserInputError
 from harness.paths import StudyPaths
 from harness.trials.launchers.launcher import Died, Launcher
-from harness.trials.launchers.local import FORKED, LocalLauncher
+from harness.trials.launchers.local import FORKED, LocalLauncher, shorten_socket_paths
 from harness.trials.messages import (
     Answer,
     Baseline,
@@ -279,6 +281,28 @@ assert worker.exitcode == 0
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("length", "place"), [(75, None), (76, "/tmp")])
+def test_sockets_are_placed_where_their_path_is_short_enough(
+    monkeypatch: pytest.MonkeyPatch, length: int, place: str | None
+) -> None:
+    chosen = "/" + "t" * (length - 1)
+    used: list[str | None] = []
+    monkeypatch.setattr("tempfile.tempdir", chosen)
+    monkeypatch.setattr("multiprocessing.util.get_temp_dir", lambda: used.append(tempfile.tempdir))
+    shorten_socket_paths()
+    assert used == ([place] if place else [])
+    assert tempfile.tempdir == chosen
+
+    def unwritable() -> None:
+        raise OSError
+
+    if place:
+        monkeypatch.setattr("multiprocessing.util.get_temp_dir", unwritable)
+        with pytest.raises(UserInputError, match=rf"TMPDIR, {chosen}, is too .* at most 75 bytes"):
+            shorten_socket_paths()
+        assert tempfile.tempdir == chosen
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from harness.training.inputs import Inputs
 from harness.training.networks import build_generator, init_as_copy, restoring
 from harness.training.step import Pix2Pix
 from harness.training.warm_start import WarmStart
-from harness.trials.messages import Answer, Rung, TrialResult, TrialTask
+from harness.trials.messages import Answer, Memory, Rung, TrialResult, TrialTask
 from harness.trials.trial import Trials, make_runner
 from search_spaces.trial_params import EXTRAS, TrialParams, Value
 
@@ -236,6 +236,36 @@ def test_trials_share_one_warm_start_and_it_is_made_once(warm: Trials, dataset: 
     assert all(torch.equal(v, saved.generator[k]) for k, v in generator.state_dict().items())
     expected = saved.discriminators[3, "vanilla"]
     assert all(torch.equal(v, expected[k]) for k, v in discriminator.state_dict().items())
+
+
+def test_the_warm_start_has_more_threads_than_a_trial(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr("harness.trials.trial.save_warm_starts", lambda *_: threads.append(0))
+    monkeypatch.setattr(Trials, "make_warm_starts", lambda *_: [])
+    monkeypatch.setattr(Trials, "score_warm_start", lambda *_: 0.5)
+    trials = make_trials(dataset, tmp_path, threads=2, warm_start_threads=7)
+    assert trials.prepare(ignore).warm_start == 0.5
+    assert threads == [7, 0, 2]
+
+
+def test_the_memory_that_a_trial_is_said_to_need_leaves_room_for_captured_steps(
+    warm: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = TrialResult(Rung(4, 0.5, {}, {}), (), None)
+    memory = Memory(1000, 8000)
+    monkeypatch.setattr("harness.trials.trial.measure_memory", lambda *_: (result, memory))
+    monkeypatch.setattr(warm.captured, "growth", lambda: 1.5)
+    made: list[str] = []
+    monkeypatch.setattr(warm.captured, "make_room", lambda: made.append("room"))
+    found = warm.run(TrialTask(0, PARAMS, 0), lambda _: True)
+    assert found is not None
+    assert (found.rung, found.memory) == (result.rung, Memory(1500, 8000))
+    assert made == ["room"]
+    monkeypatch.setattr(warm.captured, "refusal", "it waits for the device.")
+    assert warm.remark().endswith("so trials take longer: it waits for the device.")
 
 
 def test_the_warm_start_leaves_a_panel_beside_the_trials(warm: Trials) -> None:

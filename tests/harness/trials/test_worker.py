@@ -1,6 +1,10 @@
 """Messages of a worker whose creation or whose order fails."""
 
 import errno
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,7 @@ from harness.trials.worker import (
     Message,
     OutOfMemory,
     Prepare,
+    Preparing,
     Ready,
     execute,
     run_orders,
@@ -107,6 +112,47 @@ def test_an_exception_gives_the_same_message_wherever_it_is_raised(
     assert ready.place == place_of("cpu")
     # A process whose CUDA failed takes no further order.
     assert bool(prepared.orders) == isinstance(answer, GpuFailed)
+
+
+def test_progress_is_sent_now_and_then_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([100.0, 100.1, 100.2, 100.3, 100.4, 100.41])
+    now = 0.0
+    monkeypatch.setattr("harness.trials.worker.time.monotonic", lambda: now)
+
+    class Stepping(Instant):
+        def prepare(self, on_progress: ProgressCallback) -> Baseline:
+            nonlocal now
+            for done, time in enumerate(times, 1):
+                now = time
+                on_progress(done, 6)
+            return Baseline(noop=0.2, warm_start=None, oracle=None, held_out_noop=None)
+
+    pipe = Pipe()
+    execute(Prepare(), Stepping(make_plan(tmp_path).trial_plan), pipe)
+    assert pipe.sent == [Preparing(done, 6) for done in (1, 4, 6)]
+
+
+def test_a_crash_leaves_its_stack_in_the_log_and_nothing_on_the_terminal(tmp_path: Path) -> None:
+    code = (
+        "import ctypes, os, pathlib, sys\n"
+        "from harness.trials.worker import discard_output, limit_spinning\n"
+        "limit_spinning()\n"
+        "assert os.environ['GOMP_SPINCOUNT'] == '20000'\n"
+        "discard_output(pathlib.Path('driver.log'))\n"
+        "print('to the terminal')\n"
+        "os.write(2, b'to the terminal')\n"
+        "ctypes.string_at(0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGSEGV, b"", b"")
+    assert "Segmentation fault" in (tmp_path / "driver.log").read_text()
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"PK half of it")])

@@ -24,18 +24,34 @@ from harness.search.plan import plan_search
 from harness.search.search import run_search
 from harness.search.stop_signals import StopSwitch
 from harness.study.study import read_study
+from harness.training.networks import build_generator
 from harness.trials.external.external_trial import (
     copy_warm_start,
+    load_generator,
     pix2pix_line,
+    remove_checkpoints_before,
     rungs_by_mark,
     write_pictures,
 )
-from harness.trials.external.process import ProgramRun, follow, losses_between
-from harness.trials.external.repository import check_options, read_repository, trial_command
+from harness.trials.external.process import (
+    ProgramRun,
+    follow,
+    losses_between,
+    wait_for_end,
+    wait_for_result,
+)
+from harness.trials.external.repository import (
+    check_options,
+    python_of,
+    read_repository,
+    trial_command,
+)
+from harness.trials.external.trainer import choose_trainer
 from harness.trials.messages import TrialTask
 from harness.trials.worker import trial_runner
 from reports.commands.repository_options import name_in_copy
 from reports.export.best_yaml import best_config
+from search_spaces.space import load_space
 from search_spaces.trial_params import TrialParams
 from tests.harness.portraits import external_search
 from tests.harness.trials.test_trial import TRAIN, ignore, make_trials, pairs
@@ -143,6 +159,7 @@ def test_a_search_drives_it_and_every_fault_fails_one_trial(
     told = given_options(folder, "t000")
     assert (told["netD"], told["n_layers_D"], told["gan_mode"]) == ("n_layers", 4, "lsgan")
     assert (told["direction"], told["gpu_ids"], told["n_epochs"]) == ("AtoB", "-1", 2)
+    assert (told["print_freq"], told["num_threads"], told["no_html"]) == (1, 0, True)
 
 
 def test_each_kind_of_generator_continues_from_its_own_warm_start(tmp_path: Path) -> None:
@@ -252,6 +269,25 @@ def test_pictures_that_were_removed_since_are_laid_again(tmp_path: Path) -> None
     assert [file.name for file in tmp_path.iterdir()] == ["pairs"]
 
 
+def test_pictures_that_another_worker_laid_meanwhile_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def beaten(self: Path, target: Path) -> None:
+        shutil.copytree(self, target)
+        raise OSError(39, "Directory not empty")
+
+    def full(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    pictures = [torch.zeros(3, 8, 8, dtype=torch.uint8)]
+    monkeypatch.setattr(Path, "rename", beaten)
+    write_pictures(pictures, tmp_path / "pairs", "train")
+    assert [file.name for file in tmp_path.iterdir()] == ["pairs"]
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_pictures(pictures, tmp_path / "others", "train")
+
+
 def test_a_loss_that_is_not_finite_is_a_divergence(repository: Repository, tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match="G_L1 nan"):
         list(started(repository, tmp_path, "nan")[1])
@@ -264,6 +300,87 @@ def test_a_program_that_cannot_be_started_says_why(tmp_path: Path) -> None:
         next(course)
 
 
+def test_it_has_the_worker_s_device_and_threads_and_its_last_lines_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    words = "echo 1; echo; echo $CUDA_VISIBLE_DEVICES; echo $OMP_NUM_THREADS; exit 3"
+    program = replace(followed(tmp_path, tmp_path / "run"), command=["sh", "-c", words])
+    with pytest.raises(HarnessError, match=r"code 3: 1 \| 7 \| 5$"):
+        next(follow(program, {1: 1}, "cuda:1"))
+    missing = replace(program, command=["nothing-of-this-name"])
+    with pytest.raises(HarnessError, match=r"nothing-of-this-name cannot be started: No such file"):
+        next(follow(missing, {1: 1}, "cpu"))
+
+
+class Ending:
+    """A program that ends, with this exit code, at the third look; None: it does not."""
+
+    def __init__(self, code: int | None) -> None:
+        self.code = code
+        self.looks = 0
+
+    def poll(self) -> int | None:
+        self.looks += 1
+        assert self.looks < 20
+        return self.code if self.looks > 2 else None
+
+
+@pytest.mark.parametrize(
+    ("code", "silence", "said"),
+    [
+        (0, 9.0, None),
+        (5, 9.0, r"train\.py ended with exit code 5: one \| two \| three$"),
+        (None, 0.35, r"train\.py hung after its last result: one \| two \| three$"),
+    ],
+)
+def test_it_must_end_well_after_its_last_result(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: int | None,
+    silence: float,
+    said: str | None,
+) -> None:
+    monkeypatch.setattr("harness.trials.external.process.time.sleep", lambda _: None)
+    program = replace(followed(tmp_path, tmp_path), silence=silence)
+    program.output.write_text("zero\none\n\ntwo\n three\n")
+    process: Any = Ending(code)
+    if said is None:
+        wait_for_end(process, program)
+        return
+    with pytest.raises(HarnessError, match=said):
+        wait_for_end(process, program)
+    assert process.looks == (3 if code else 5)
+
+
+def test_one_result_counts_once_the_program_has_ended_and_any_change_is_a_sign_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    class Writing:
+        """Writes on at every second look, and ends at the ninth."""
+
+        def poll(self) -> int | None:
+            nonlocal looks
+            looks += 1
+            if looks % 2:
+                (tmp_path / "result").write_text("x" * looks)
+            return 0 if looks == 9 else None
+
+    monkeypatch.setattr("harness.trials.external.process.time.sleep", lambda _: None)
+    program = replace(
+        followed(tmp_path, tmp_path),
+        result=lambda _: tmp_path / "result",
+        load=lambda file: torch.tensor(len(file.read_text())),
+        silence=0.25,
+        at_end=True,
+    )
+    process: Any = Writing()
+    assert wait_for_result(process, program, 0) == 9
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -274,9 +391,10 @@ def test_a_program_that_cannot_be_started_says_why(tmp_path: Path) -> None:
 )
 def test_loss_logs_of_both_ages_are_read(line: str, tmp_path: Path) -> None:
     head = "================ Training Loss (Tue Nov 24 00:00:00 2026) ================\n"
-    other = "(epoch: 1, iters: 100, time: 0.2, data: 0.0) G_GAN: 9.0 G_L1: 9.0 D_real: 9.0\n"
-    (tmp_path / "loss_log.txt").write_text(f"{head}{other}{line}\n{line}\n")
-    wanted = {"G_GAN": 0.7, "G_L1": 4.0, "D_real": 0.001}
+    earlier = "(epoch: 1, iters: 100, time: 0.2, data: 0.0) G_GAN: 9.0 G_L1: 9.0 D_real: 9.0\n"
+    later, first = earlier.replace("epoch: 1", "epoch: 3"), line.replace("4.000", "1.000")
+    (tmp_path / "loss_log.txt").write_text(f"{head}{earlier}{first}\n{line}\n{line}\n{later}")
+    wanted = {"G_GAN": 0.7, "G_L1": 3.0, "D_real": 0.001}
     assert losses_between(followed(tmp_path, tmp_path), 1, 2) == pytest.approx(wanted)
 
 
@@ -285,6 +403,24 @@ def test_rungs_fall_on_whole_epochs() -> None:
     assert rungs_by_mark("epoch", settings, 64) == {5: 310, 6: 370, 7: 400}
     threes = settings.model_copy(update={"batch_size": 3})  # 21 batches of 3 and one of 1
     assert rungs_by_mark("epoch", threes, 64) == {13: 280, 15: 310, 16: 340, 17: 370, 19: 400}
+    assert rungs_by_mark("step", threes, 64) == {rung: rung for rung in settings.rungs}
+    assert rungs_by_mark(None, settings, 64) == {0: 400}  # one result, at the end
+
+
+def test_checkpoints_that_nobody_waits_for_any_more_are_removed(tmp_path: Path) -> None:
+    for name in ("1_net_G", "2_net_D", "3_net_G", "3_net_D", "10_net_G", "latest_net_G"):
+        (tmp_path / f"{name}.pth").touch()
+    remove_checkpoints_before(tmp_path, 3)
+    left = {file.stem for file in tmp_path.iterdir()}
+    assert left == {"3_net_G", "3_net_D", "10_net_G", "latest_net_G"}
+
+
+def test_weights_that_are_not_finite_are_a_divergence(tmp_path: Path) -> None:
+    weights = build_generator(TRAIN, 1).state_dict()
+    next(iter(weights.values())).fill_(float("inf"))
+    torch.save(weights, tmp_path / "1_net_G.pth")
+    with pytest.raises(DivergedError, match=r"1_net_G\.pth"):
+        load_generator(tmp_path / "1_net_G.pth", TRAIN, "cpu")
 
 
 class TestRepositories:
@@ -296,6 +432,10 @@ class TestRepositories:
         assert found.models == ("pix2pix", "pix2pix_with_perceptual")
         assert {"lambda_X", "n_layers_D", "gan_mode"} <= set(found.options)
         assert (found.python, found.silence) == (sys.executable, 600)
+        own = repo / ".venv" / "bin" / "python"
+        own.parent.mkdir(parents=True)
+        own.symlink_to(sys.executable)
+        assert python_of(repo) == str(own)
 
     def test_a_copy_without_the_perceptual_model_is_refused_only_where_it_is_wanted(
         self, repository: Repository
@@ -307,6 +447,18 @@ class TestRepositories:
         told = r"pix2pix_with_perceptual.*--format plugin --repo \S+ .*--set lambda_perceptual=0"
         with pytest.raises(UserInputError, match=told):
             check_options(plain, PARAMS, QUICK)
+
+    def test_a_search_that_keeps_the_term_at_0_needs_no_model_for_it(self, tmp_path: Path) -> None:
+        repo = copy_of_pix2pix(tmp_path / "pix2pix")
+        (repo / "models" / "pix2pix_with_perceptual_model.py").unlink()
+        config = SearchConfig(trainer="external", repo=repo)
+        without, any_value = (
+            load_space("default", pins).without("generator")
+            for pins in ({"lambda_perceptual": "0"}, {})
+        )
+        assert choose_trainer(config, without, QUICK) is not None
+        with pytest.raises(UserInputError, match="--set lambda_perceptual=0"):
+            choose_trainer(config, any_value, QUICK)
 
     def test_moving_pixels_needs_our_model_file(self, repository: Repository) -> None:
         """The perceptual term too comes with it, whatever other model files are there."""
@@ -330,7 +482,10 @@ class TestRepositories:
 
     @pytest.mark.parametrize(
         ("text", "said"),
-        [(None, "There is no train.py"), ("raise SystemExit('no dominate')", "no dominate")],
+        [
+            (None, "There is no train.py"),
+            ("import nothing_there", r"an error \(ModuleNotFoundError: .* 'nothing_there'\): fix"),
+        ],
     )
     def test_one_that_does_not_run_is_refused(
         self, text: str | None, said: str, tmp_path: Path

@@ -3,18 +3,21 @@
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from driving import with_setup
 from null_tracker import NullTracker
+from PIL import Image
 
 import harness.search.search
 from harness.config.profiles import QUICK
-from harness.config.settings import Program, Repository
+from harness.config.settings import Program, Repository, SearchConfig
 from harness.console.views import QuietView
 from harness.data.pairs.pair_set import Dataset, PairSet, save_dataset
 from harness.errors import DivergedError, UserInputError
@@ -22,7 +25,7 @@ from harness.paths import StudyPaths
 from harness.search.plan import plan_search
 from harness.search.search import run_search
 from harness.search.stop_signals import StopSwitch
-from harness.trials.external.external_trial import program_run
+from harness.trials.external.external_trial import load_restored, program_run
 from harness.trials.external.process import ExternalError
 from harness.trials.external.program import (
     check_program,
@@ -30,7 +33,7 @@ from harness.trials.external.program import (
     program_command,
     read_program,
 )
-from harness.trials.external.trainer import no_baseline
+from harness.trials.external.trainer import choose_trainer, no_baseline
 from harness.trials.messages import Rung, TrialTask
 from harness.trials.trial import Trials
 from harness.trials.worker import trial_runner
@@ -96,6 +99,9 @@ def test_a_baseline_that_it_cannot_train_is_told(tmp_path: Path) -> None:
     copy = Repository(folder=tmp_path, python="python", options=(), models=("pix2pix",), silence=1)
     assert "--format plugin --repo" in no_baseline(copy, without, QUICK)
     assert no_baseline(copy, load_space("default"), QUICK) == ""
+    assert no_baseline(copy, without, QUICK.updated({"netG": "warp_unet_128"})) == ""
+    models = ("pix2pix", "pix2pix_with_perceptual")
+    assert no_baseline(copy.model_copy(update={"models": models}), without, QUICK) == ""
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +247,12 @@ def test_what_the_search_varies_must_reach_the_program(tmp_path: Path) -> None:
         check_program(starting, space, from_scratch=True, init_from=False)
 
 
+COMMAND = (
+    "my_train.py {pairs} {out} {inputs} {epochs} {lambda_L1} {lambda_perceptual} {n_layers_D} "
+    "{gan_mode} {lr}"
+)
+
+
 def test_log_lines_without_a_loss_are_passed_over() -> None:
     pattern = r"(?P<epoch>\d+): (?P<G_L1>\S+)(?: (?P<G_GAN>\S+))?"
     assert parse_line("hello", pattern, "epoch") is None
@@ -269,6 +281,38 @@ def test_every_placeholder_has_its_own_value(tmp_path: Path) -> None:
         *(str(paths.external.run("f04")), "7", "cuda", str(paths.warm_start.generator)),
         str(paths.warm_start.discriminator(PARAMS.n_layers_D, PARAMS.gan_mode)),
     ]
+    assert (found.at_end, found.log, found.silence) == (True, found.output, 9)
+    marked = program.model_copy(update={"mark": "step", "checkpoint": "G_{step}", "log": "log.txt"})
+    found = program_run(marked, task, TRAIN, 5, PairSet.of([]), paths, "cuda:1")
+    run = paths.external.run("f04")
+    assert (found.at_end, found.log, found.result(3)) == (False, run / "log.txt", run / "G_3")
+
+
+def test_the_size_of_a_restored_picture_is_said_as_width_by_height(tmp_path: Path) -> None:
+    Image.new("RGB", (30, 20)).save(tmp_path / "00000.png")
+    whole = torch.zeros(3, 60, 40, dtype=torch.uint8)
+    scored = PairSet(("a",), (whole,), (whole,), (whole[:1] > 0,), (whole,))
+    with pytest.raises(UserInputError, match=r"00000\.png is 30x20 pixels, but its input is 40x60"):
+        load_restored(tmp_path, scored)
+    Image.new("RGB", (40, 60), (0, 51, 255)).save(tmp_path / "00000.png")
+    restored = load_restored(tmp_path, scored)
+    assert restored[0, :, 3, 4].tolist() == pytest.approx([0, 0.2, 1])
+
+
+def test_how_long_a_program_may_be_silent_and_what_moves_no_pixels(tmp_path: Path) -> None:
+    file = described(tmp_path, command="python3 " + COMMAND)
+    space = load_space("default").without("generator")
+    asked = {"trainer": "external", "repo": file}
+    for timeout, silence in ((None, 600), (90, 45)):
+        config = SearchConfig.model_validate(asked | {"trial_timeout": timeout})
+        found = choose_trainer(config, space, QUICK)
+        assert isinstance(found, Program)
+        assert (found.silence, found.command[0]) == (silence, sys.executable)
+    moving = QUICK.updated({"netG": "warp_unet_128"})
+    for name in (file, file.rename(file.with_suffix(".yml"))):
+        config = SearchConfig.model_validate(asked | {"repo": name})
+        with pytest.raises(UserInputError, match=r"netG warp_unet_128 moves pixels, which a prog"):
+            choose_trainer(config, space, moving)
 
 
 @pytest.mark.parametrize(("n_train", "batch", "epochs"), [(48, 1, 9), (9, 4, 134), (64, 3, 19)])
