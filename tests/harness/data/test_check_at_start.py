@@ -49,6 +49,16 @@ def test_good_pairs_pass_with_a_line_for_each_kind_of_warning(
     assert any("d enlarges 6 of 6 pairs to 256 pixels a side" in line for line in larger)
 
 
+def test_of_a_sample_it_is_not_said_that_there_are_few(
+    tmp_path: Path, write_pairs: WritePairs, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_pairs(tmp_path / "data", train=2, val=1)
+    monkeypatch.setattr(at_start, "MOST_PAIRS", 1)
+    assert not any("to train on" in line for line in checked(folder, cache))
+    monkeypatch.setattr(at_start, "MOST_PAIRS", 2)
+    assert any("2 different pictures to train on" in line for line in checked(folder, cache))
+
+
 def test_single_portraits_are_refused_with_the_way_to_search_on_them(
     tmp_path: Path, halves: Halves, cache: Path
 ) -> None:

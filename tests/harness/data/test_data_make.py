@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.handles import Handles
 from harness.data.synthesis.liquify import Stroke, displacement, resample
 from harness.data.synthesis.make_pairs import MakePlan, frame, made_pair, make_pairs
-from harness.data.synthesis.retouch import Face, retouch
+from harness.data.synthesis.retouch import Face, moved_jaw, retouch
 from harness.data.synthesis.traces import Traces, apply_traces, draw_traces, softened
 from harness.errors import UserInputError
 from harness.evaluation.made_bounds import made_bounds
@@ -70,6 +71,7 @@ def test_made_folder_is_a_data_folder_with_all_that_undoes_it(made: Path) -> Non
     assert [record["face_found"] for record in records if "astro" in record["original"]] == [
         True
     ] * 2
+    assert [record["seed"] for record in records] == [[4, number] for number in range(6)]
     for record in records:
         pair = np.asarray(Image.open(made / record["pair"]))
         retouched, original = pair[:, :192], pair[:, 192:]
@@ -78,6 +80,7 @@ def test_made_folder_is_a_data_folder_with_all_that_undoes_it(made: Path) -> Non
         assert np.array_equal(apply_traces(traces, resample(original, field), field), retouched)
         stored = np.load(made / "fields" / f"{Path(record['pair']).stem}.npz")
         assert np.abs(stored["field"] - field).max() < 0.02
+        assert record["largest_px"] == pytest.approx(np.hypot(*field).max(), abs=1e-3)
         mask = np.asarray(Image.open(made / "masks" / record["pair"])) > 0
         assert np.array_equal(mask, np.hypot(*field) > 192 * FIELD_THRESHOLD)
         assert 0.005 < np.hypot(*field).max() / 192 < 0.08
@@ -217,6 +220,58 @@ def test_retouchings_differ_in_strength_symmetry_and_length() -> None:
     largest = np.hypot(fields[:, 0], fields[:, 1]).max(axis=(1, 2)) / 256
     assert (largest > 0.004).all()
     assert (largest < 0.08).all()
+
+
+def test_each_part_of_a_face_is_changed_as_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The jaw narrower, the face shorter or longer, the nose narrower, both eyes larger."""
+    jaw = Stroke((0, 0), (1, 1))
+    monkeypatch.setattr("harness.data.synthesis.retouch.moved_jaw", lambda *_: jaw)
+    drawn = [retouch(FACE, np.random.default_rng(seed)) for seed in range(300)]
+    by_place: dict[tuple[float, ...], list[tuple[float, float]]] = {}
+    for strokes in drawn:
+        for stroke in strokes:
+            if isinstance(stroke, Stroke) and stroke.push == (0, 0) and stroke is not jaw:
+                key = (*np.round(stroke.centre, 2).tolist(), *np.round(stroke.radius, 2).tolist())
+                by_place.setdefault(key, []).append(stroke.pinch)
+    wide, long = (128, 150.5, 81.6, 61.2), (128, 154.35, 66.3, 45.9)
+    nose, eyes = (128, 123.55, 20.4, 25.5), [(x, 98.14, 16.32, 13.26) for x in (106.58, 149.42)]
+    assert by_place.keys() == {wide, long, nose, *eyes}
+    for place, axis, low, high, share in (
+        (wide, 0, 0.04, 0.12, 0.4),
+        (long, 1, -0.08, 0.08, 0.5),
+        (nose, 0, 0.08, 0.16, 0.4),
+        (eyes[0], 0, -0.14, -0.06, 0.4),
+    ):
+        pinches = np.array(by_place[place])
+        assert low <= pinches[:, axis].min() < low + 0.01 < high - 0.01 < pinches[:, axis].max()
+        assert pinches[:, axis].max() <= high
+        assert len(pinches) / 300 == pytest.approx(share, abs=0.1)
+        assert place in eyes or (pinches[:, 1 - axis] == 0).all()
+    assert np.mean([pinch[1] > 0 for pinch in by_place[long]]) == pytest.approx(2 / 3, abs=0.1)
+    assert by_place[eyes[0]] == by_place[eyes[1]]
+    assert all(x == y for x, y in by_place[eyes[0]])
+
+
+def test_a_jaw_moves_inwards_and_up_and_all_else_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By up to a fifth of the half width; on one side only in about one of seven."""
+    monkeypatch.setattr("harness.data.synthesis.retouch.Handles", SimpleNamespace)
+    one_sided = 0
+    for seed in range(200):
+        jaw = moved_jaw(FACE, np.random.default_rng(seed))
+        assert (jaw.centre, jaw.radius) == ((128, 112), pytest.approx((96.9, 146.3)))
+        at, to = np.array(jaw.at), np.array(jaw.to)
+        moved = to - at
+        inward = -moved[:11, 0] * np.sign(at[:11, 0] - 128)
+        assert (inward > -0.002).all()
+        assert inward.max() <= 0.2 * 51 + 0.001
+        assert (moved[:12, 1] < 0.002).all()
+        assert moved[5, 1] == pytest.approx(moved[:12, 1].min(), abs=0.002)  # the chin, most
+        assert (at[:11, 1] > 112).all()  # the lower half of the face
+        assert moved[11, 0] == 0  # the mouth, which is lifted
+        assert moved[11, 1] == pytest.approx(0.4 * moved[5, 1], abs=0.002)
+        assert (moved[12:] == 0).all()
+        one_sided += min(inward[:5].max(), inward[6:].max()) < 0.002
+    assert 0.07 < one_sided / 200 < 0.25
 
 
 def test_traces_are_those_of_different_tools() -> None:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
-from harness.data.files.orientation import upright_exif
+from harness.data.files.orientation import upright_exif, upright_xmp
 from harness.data.files.photograph import Photograph, read_photograph, upright
 from harness.data.files.picture_reading import read_picture
 from harness.data.files.picture_writing import write_like
@@ -178,6 +178,29 @@ def test_a_jpeg_is_encoded_with_its_own_settings(
         assert sampling(after) == (0 if half_high else subsampling)
 
 
+@pytest.mark.parametrize("progressive", [True, False])
+def test_captions_and_order_of_a_jpeg_are_preserved(progressive: bool, tmp_path: Path) -> None:
+    caption = b"Photoshop 3.0\08BIM\x04\x04\0\0" + struct.pack(">L", 4) + b"mine"
+    extra = b"\xff\xed" + struct.pack(">H", len(caption) + 2) + caption
+    file = tmp_path / "p.jpg"
+    sample().save(file, progressive=progressive, comment="by hand", extra=extra)
+    with Image.open(rewritten(file)) as after:
+        assert isinstance(after, JpegImagePlugin.JpegImageFile)
+        assert after.info["comment"] == b"by hand"
+        assert ("APP13", caption) in after.applist
+        assert bool(after.info.get("progressive")) == progressive
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".webp"])
+def test_a_profile_does_not_belong_to_converted_pixels(suffix: str, tmp_path: Path) -> None:
+    file = tmp_path / f"p{suffix}"
+    sample().save(file, icc_profile=PROFILE)
+    for in_srgb in (True, False):
+        write_like(file, Photograph(np.asarray(sample()), "RGB", in_srgb), tmp_path / "copy")
+        with Image.open(tmp_path / "copy") as after:
+            assert ("icc_profile" in after.info) != in_srgb
+
+
 def test_a_phone_s_jpeg_is_written_with_its_first_picture(tmp_path: Path) -> None:
     file = tmp_path / "p.jpg"
     sample().save(file, "MPO", save_all=True, append_images=[Image.new("RGB", (9, 9))], quality=98)
@@ -203,6 +226,10 @@ def test_png_chunks_that_affect_display_are_preserved(tmp_path: Path) -> None:
     with Image.open(copy) as after:
         assert {"gamma", "icc_profile"}.isdisjoint(after.info)
         assert after.info["Title"] == "초상"
+    sample().save(file, pnginfo=words, icc_profile=None)  # without a profile nothing is converted
+    write_like(file, Photograph(read_picture(file), "RGB", in_srgb=True), copy)
+    with Image.open(copy) as after:
+        assert after.info["gamma"] == 1.0
 
 
 def test_exif_in_the_text_of_an_old_png_is_preserved(tmp_path: Path) -> None:
@@ -294,6 +321,14 @@ def test_only_orientation_and_thumbnail_of_exif_change(order: str) -> None:
     for length in range(len(before)):
         assert upright_exif(before[:length]) == b""
     assert upright_exif(b"Exif\0\0X" + before[7:]) == b""
+
+
+@pytest.mark.parametrize(
+    "words", [b'a tiff:Orientation="%d"', b"a tiff:Orientation = '%d'", b"<tiff:Orientation>%d</"]
+)
+def test_xmp_is_upright_however_it_is_written(words: bytes) -> None:
+    assert upright_xmp(words % 6) == words % 1
+    assert upright_xmp(b"exif:Orientation='6'") == b"exif:Orientation='6'"
 
 
 def float_tiff(file: Path) -> None:

@@ -15,7 +15,7 @@ from harness.data.files.pair_folders import find_pairs
 from harness.data.pairs import prepare
 from harness.data.pairs import splits as held_out
 from harness.data.pairs.cache import default_cache, digest_of, fingerprints
-from harness.data.pairs.pair_set import TrainingPair, load_dataset, write_pairs
+from harness.data.pairs.pair_set import PairSet, TrainingPair, load_dataset, write_pairs
 from harness.data.pairs.prepare import prepare_data
 from harness.data.pairs.splits import most_train
 from harness.errors import UserInputError
@@ -31,6 +31,21 @@ def test_built_in(tmp_path: Path) -> None:
     assert len(dataset.test) == 24
     assert dataset.digest == made.digest
     assert dataset.val.retouched[0].shape == (3, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "side"),
+    [("resize_and_crop", 144), ("scale_width_and_crop", 144), ("crop", 128), ("none", 128)],
+)
+def test_built_in_pairs_have_the_size_that_is_trained_on(
+    preprocess: str, side: int, pairs_128, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    few = {split: PairSet.of(list(pairs)[:1]) for split, pairs in pairs_128.items()}
+    monkeypatch.setattr(prepare, "built_in_pairs", lambda size: asked.append(size) or few)
+    train = WIDE.model_copy(update={"preprocess": preprocess, "crop_size": 128})
+    assert prepare.built_in(train).keys() == {"train", "val", "test"}
+    assert asked == [side]
 
 
 def test_users_folder_keeps_its_pixels(tmp_path: Path, write_pairs: WritePairs, halves) -> None:
@@ -275,7 +290,7 @@ def test_pairs_are_written_one_by_one_and_mapped_from_one_file(tmp_path: Path, h
         for number, (a, b) in enumerate(halves):
             retouched, original = (torch.tensor(half).permute(2, 0, 1) for half in (a, b))
             mask = (retouched != original).any(0, keepdim=True)
-            undone = original if number else None
+            undone = retouched // 2 if number else None
             yield TrainingPair(f"{number}\udcff", retouched, original, mask, undone)
 
     file = tmp_path / "pairs"
@@ -290,6 +305,7 @@ def test_pairs_are_written_one_by_one_and_mapped_from_one_file(tmp_path: Path, h
             assert pair.name == other.name
             for name in ("retouched", "original", "mask"):
                 assert torch.equal(getattr(pair, name), getattr(other, name))
+            assert pair.undone is None or torch.equal(pair.undone, other.retouched // 2)
 
 
 @pytest.mark.parametrize("damage", [b"", b"pairs", None])
