@@ -10,9 +10,9 @@ from PIL import Image
 from planting import WritePairs
 
 from harness.data.check import at_start
-from harness.data.check.at_start import MOST_PAIRS, check_at_start, sample
+from harness.data.check.at_start import MOST_PAIRS, check_at_start, sample, sentence
 from harness.data.check.check import check, measure_all, single_pictures
-from harness.data.check.findings import LEVELS
+from harness.data.check.findings import LEVELS, of_kind
 from harness.data.files.listing import names_that_pair
 from harness.data.files.pair_folders import find_pairs
 from harness.errors import UserInputError
@@ -140,6 +140,13 @@ def test_a_direction_that_the_pictures_contradict_is_refused_unless_it_was_named
     told = checked(folder, cache, chosen=True)
     assert any("direction AtoB turns the sharper" in line for line in told)
     assert not any("direction" in line for line in checked(folder, cache, direction="BtoA"))
+
+
+def test_of_several_findings_the_first_is_told_and_the_rest_counted() -> None:
+    found = [of_kind("shifted", f"what {number}", f"{number}.png", "do") for number in range(3)]
+    assert sentence(found) == "0.png: what 0 (and 2 more like it); do"
+    assert sentence(found[1:2]) == "1.png: what 1; do"
+    assert sentence([of_kind("few", "3 pictures", do="add some")]) == "3 pictures; add some"
 
 
 def test_names_of_folders_say_more_than_sharpness(

@@ -98,6 +98,8 @@ def test_the_worst_findings_are_those_that_no_training_is_worth() -> None:
     [
         ({"sharper_outside": -0.3}, "A was smoothed, scaled or recompressed"),
         ({"sharper_outside": 0.3}, "B was smoothed, scaled or recompressed"),
+        ({"blocks": 0.2, "sharper_outside": 0.1}, "A was smoothed, scaled or recompressed"),
+        ({"blocks": -0.2, "sharper_outside": -0.1}, "B was smoothed, scaled or recompressed"),
         ({"sharper_outside": 0.3}, "(fine detail x0.74, JPEG blocks +0.00)"),
         ({"shift": (3.0, -2.0)}, "B lies +3.0 px right and -2.0 px below A"),
         ({"sharper": 0.2}, "its halves look swapped: A is sharper, but in most pairs B is"),

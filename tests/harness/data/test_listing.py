@@ -114,6 +114,9 @@ def test_everything_else_is_counted_with_an_example(tmp_path: Path) -> None:
         assert part in account
     assert "supported are .bmp, .jfif, .jpeg" in account
     assert account_of(()) == ""
+    assert account_of(("x", "b/", "a.heic", ".c", "d.HEIC", "e/")).startswith(
+        "passed over: 2 folders (b/), 2 .heic (a.heic), 1 without an ending (x), 1 hidden (.c); "
+    )
 
 
 def test_the_refusal_of_a_folder_names_what_was_passed_over(tmp_path: Path) -> None:

@@ -15,7 +15,13 @@ from harness.data.files.pair_folders import find_pairs
 from harness.data.pairs import prepare
 from harness.data.pairs import splits as held_out
 from harness.data.pairs.cache import default_cache, digest_of, fingerprints
-from harness.data.pairs.pair_set import PairSet, TrainingPair, load_dataset, write_pairs
+from harness.data.pairs.pair_set import (
+    FILE_FORMAT,
+    PairSet,
+    TrainingPair,
+    load_dataset,
+    write_pairs,
+)
 from harness.data.pairs.prepare import prepare_data
 from harness.data.pairs.splits import most_train
 from harness.errors import UserInputError
@@ -308,10 +314,12 @@ def test_pairs_are_written_one_by_one_and_mapped_from_one_file(tmp_path: Path, h
             assert pair.undone is None or torch.equal(pair.undone, other.retouched // 2)
 
 
-@pytest.mark.parametrize("damage", [b"", b"pairs", None])
+@pytest.mark.parametrize("damage", [b"", b"pairs", None, b"pairs-v2"])
 def test_a_file_that_holds_no_pairs_is_refused(tmp_path: Path, damage: bytes | None) -> None:
     file = tmp_path / "pairs"
     write_pairs({"train": (), "val": (), "test": ()}, "digest", file)
+    if damage == b"pairs-v2":
+        damage = file.read_bytes().replace(FILE_FORMAT, damage)
     file.write_bytes(file.read_bytes()[:-1] if damage is None else damage)
     with pytest.raises(ValueError, match="is not a file of prepared pairs"):
         load_dataset(file)

@@ -1,5 +1,6 @@
 """The scores of a training: the best one, overfitting, the CSV file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,8 @@ def test_a_training_that_restores_nothing_is_told(sign: int, better: float, told
     best, *rest = last_lines(outcome)
     assert best.startswith(f"Best score {0.5 + sign * better:.4f} at epoch 3 of 9; the input")
     assert any("no better than returning the input" in line for line in rest) == told
+    assert rest[-1] == "Use it: harness restore out/best_net_G.pth PICTURES --out restored"
+    stopped, *same = last_lines(replace(outcome, ended="stopped"))
+    assert stopped.startswith("Stopped after epoch 9; everything is saved: run the same command")
+    assert same == [best, *rest]
+    assert last_lines(replace(outcome, history=History(sign))) == []

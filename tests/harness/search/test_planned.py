@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from portraits import planned, write_best, write_pairs
 
+from harness.config.best_config import Stage
 from harness.config.profiles import PROFILES
 from harness.config.settings import TrainSettings
 from harness.config.train_config import TrainConfig
 from harness.errors import UserInputError
-from harness.full_training.plan import plan_training
+from harness.full_training.plan import plan_training, settings_for_stage
 from harness.full_training.train import mlflow_params, opening_lines
 
 PIX2PIX = {  # the reference's own defaults
@@ -212,6 +213,44 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> Prepared:
     monkeypatch.setattr("harness.data.pairs.prepare.prepare_data", prepare_data)
     monkeypatch.setattr("harness.data.check.at_start.check_at_start", lambda *_, **__: ("Note.",))
     return asked
+
+
+def test_the_pairs_of_a_full_training_are_checked_for_what_they_are(
+    tmp_path: Path, pairs: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, bool, bool, bool]] = []
+
+    def check_at_start(data: Path, direction: str, **given: Any) -> tuple[str, ...]:
+        assert (data, given["profile"]) == (pairs_of, "")
+        asked.append((direction, given["chosen"], given["resumed"], given["made"]))
+        return ()
+
+    monkeypatch.setattr("harness.data.check.at_start.check_at_start", check_at_start)
+    pairs_of = tmp_path / "pairs"
+    pairs_of.mkdir()
+    planned_training(tmp_path, pairs_of, direction=None)
+    planned_training(tmp_path, pairs_of, direction="BtoA")
+    (pairs_of / "made.jsonl").touch()
+    planned_training(tmp_path, pairs_of)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "training.yaml").touch()
+    write_best(tmp_path / "best.yaml", provenance={"data": str(pairs), "direction": "BtoA"})
+    planned_training(tmp_path, pairs_of, direction=None)
+    assert asked == [
+        ("AtoB", False, False, False),
+        ("BtoA", True, False, False),
+        ("AtoB", True, False, True),
+        ("BtoA", True, True, True),
+    ]
+
+
+def test_a_window_of_the_perceptual_loss_is_never_larger_than_the_pictures() -> None:
+    stage = Stage(load_size=80, crop_size=64, lr=1e-4, epochs=1, epochs_decay=0)
+    for window, expected in ((None, None), (48, 48), (64, 64), (65, None)):
+        train = PROFILES["quick"].model_copy(update={"perceptual_window": window})
+        changed = settings_for_stage(stage, train)
+        assert changed.perceptual_window == expected
+        assert (changed.load_size, changed.crop_size) == (80, 64)
 
 
 def test_a_full_training_uses_every_pair_in_the_direction_of_the_search(
