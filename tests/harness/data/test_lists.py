@@ -36,6 +36,7 @@ def listed(folder: Path, body: bytes, name: str = "pairs.csv") -> list[tuple[str
         PLAIN.replace("/", "\\").encode(),
         PLAIN.replace("val", "Validation").encode(),
         PLAIN.replace("\n", ",\n").encode(),
+        PLAIN.replace("a,b", "note,a,b").replace("x/", "mine,x/").encode(),
     ],
     ids=[
         "plain",
@@ -47,6 +48,7 @@ def listed(folder: Path, body: bytes, name: str = "pairs.csv") -> list[tuple[str
         "backslashes",
         "validation",
         "a separator at every end",
+        "a column of the user's",
     ],
 )
 def test_lists_of_spreadsheets_are_read(tmp_path: Path, body: bytes) -> None:
@@ -54,7 +56,7 @@ def test_lists_of_spreadsheets_are_read(tmp_path: Path, body: bytes) -> None:
 
 
 def test_json_lines_with_other_headers_and_backslashes(tmp_path: Path) -> None:
-    rows = [{"A": a.replace("/", "\\"), "B": b, "Split": split} for a, b, split in WANTED]
+    rows = [{"A": a.replace("/", "\\"), "B": b, "Split": s, "n": 5} for a, b, s in WANTED]
     body = "\r\n".join(json.dumps(row) for row in rows).encode("utf-16")
     assert listed(tmp_path, body, "pairs.jsonl") == WANTED
 

@@ -288,12 +288,14 @@ def test_tiff_tags_are_preserved_and_layers_are_dropped(tmp_path: Path) -> None:
     tags.tagtype[315] = 2
     tags[37724] = b"Adobe Photoshop Document Data Block"
     tags.tagtype[37724] = 7
+    tags[700], tags.tagtype[700] = XMP, 1
     sample().save(file, tiffinfo=tags, compression="tiff_lzw", dpi=(240, 240))
     with Image.open(rewritten(file)) as after:
         assert isinstance(after, TiffImagePlugin.TiffImageFile)
         assert str(after.tag_v2[315]).encode("latin-1").decode() == "화가"
         assert after.info["dpi"] == (240, 240)
         assert 37724 not in after.tag_v2
+        assert after.tag_v2[700] == XMP.replace(b'"6"', b'"1"')
         assert after.tag_v2[259] == 8
 
 

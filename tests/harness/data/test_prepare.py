@@ -1,5 +1,6 @@
 """Prepared data: correct pixels in the correct split, cached by the content of the files."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from harness.config.profiles import QUICK
 from harness.data.files.pair_folders import find_pairs
 from harness.data.pairs import prepare
 from harness.data.pairs import splits as held_out
-from harness.data.pairs.cache import default_cache, digest_of, fingerprints
+from harness.data.pairs.cache import default_cache, digest_of, fingerprints, stamp
 from harness.data.pairs.pair_set import (
     FILE_FORMAT,
     PairSet,
@@ -281,6 +282,18 @@ def test_unwritable_cache(tmp_path: Path, write_pairs: WritePairs) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserInputError, match="HARNESS_CACHE"):
         prepared(write_pairs(tmp_path / "data"), tmp_path / "file")
+
+
+def test_a_stamp_is_of_the_path_the_size_and_the_time_of_a_file(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    found = [stamp(one), stamp(other)]
+    for body, time in ((b"a", 1), (b"ab", 1), (b"ab", 2)):
+        one.write_bytes(body)
+        os.utime(one, ns=(0, time))
+        found.append(stamp(one))
+    shutil.copy2(one, other)
+    assert len({*found, stamp(other)}) == 6
+    assert stamp(one) == found[-1]
 
 
 def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from harness.data.pairs.built_in import (
     TEST,
     TRAIN,
     VAL,
+    Photograph,
     Window,
     at_least,
     built_in_pairs,
@@ -188,6 +189,13 @@ def test_a_face_is_enlarged_about_its_middle_within_the_photograph() -> None:
         (Window(40, 55, 20), 50, Window(25, 30, 50)),
     ):
         assert at_least(window, side, (100, 80)) == expected
+
+
+def test_a_photograph_that_is_too_small_gives_no_window() -> None:
+    for side, count in ((106, 0), (107, 2)):  # 107 pixels are enlarged by less than 1.2
+        photograph = Image.new("RGB", (side, 200))
+        windows = choose_windows(Photograph("", 2), photograph, 128, np.random.default_rng(0))
+        assert len(list(windows)) == count
 
 
 def test_a_size_the_photographs_cannot_fill_is_refused() -> None:

@@ -12,7 +12,7 @@ from harness.errors import UserInputError
 from harness.full_training import stage as module
 from harness.full_training.history import History
 from harness.full_training.stage import StageRun, evaluator_of_train_pairs, panel_rows
-from harness.full_training.view import Remark, Scored
+from harness.full_training.view import EpochEnded, Remark, Scored, StageBegan
 from harness.paths import TrainingStagePaths
 from harness.training.epochs import EpochDone
 from objectives.score import Score
@@ -34,6 +34,7 @@ class Epochs:
         scores: dict[int, tuple[float, float]],
         patience: int = 0,
         last: int = 9,
+        epochs: int = 9,
     ) -> None:
         run = object.__new__(StageRun)
         run.plan = SimpleNamespace(config=SimpleNamespace(patience=patience))  # type: ignore[assignment]
@@ -57,7 +58,7 @@ class Epochs:
             StageRun, "save", lambda _, names: self.saved.update({self.epoch: names})
         )
         tracker: Any = SimpleNamespace(log=lambda *entry: self.logged.append(entry))
-        for self.epoch in range(1, last + 1):
+        for self.epoch in range(1, epochs + 1):
             losses = {"G_L1": self.epoch / 10}
             run.finish_epoch(EpochDone(self.epoch, 1e-4 * self.epoch, losses), tracker, self.view)  # type: ignore[arg-type]
             if run.ended:
@@ -146,6 +147,41 @@ def test_overfitting_is_told_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert remark.text.startswith("Overfitting: since epoch 2 ")
     places = [done.view.events.index(event) for event in (remark, *done.view.of(Scored))]
     assert sorted(places)[4] == places[0]  # after the third score that is worse
+
+
+@pytest.mark.parametrize(
+    ("stop_after", "ended", "saved"), [(2, "stopped", 1), (3, "finished", 0), (9, "finished", 0)]
+)
+def test_a_stage_tells_every_epoch_and_is_saved_if_it_is_stopped(
+    stop_after: int, ended: str, saved: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done = Epochs(monkeypatch, tmp_path, IMPROVING, last=3, epochs=0)
+    run, saves = done.run, []
+    run.training.epoch, run.pairs, run.device = 1, NOTHING, NOTHING
+    run.stage.number, run.plan.stages = 2, ("one", "two")  # type: ignore[misc]
+    run.evaluator.noop = lambda: 0.25  # type: ignore[method-assign]
+    losses = {"G_L1": 0.5}
+
+    def train_epochs(*_: object) -> Any:
+        for run.training.epoch in (2, 3):
+            remark = "Slower here." if run.training.epoch == 2 else ""
+            yield EpochDone(run.training.epoch, 1e-4, losses, remark)
+
+    def finish_epoch(_: object, epoch: EpochDone, *__: object) -> None:
+        run.ended = "finished" if epoch.epoch == 3 else ""
+
+    monkeypatch.setattr(module, "train_epochs", train_epochs)
+    monkeypatch.setattr(StageRun, "finish_epoch", finish_epoch)
+    monkeypatch.setattr(StageRun, "save", lambda *names: saves.append(names))
+    outcome = run.train(NOTHING, done.view, lambda: run.training.epoch >= stop_after)  # type: ignore[arg-type]
+    assert (outcome.ended, outcome.epoch, outcome.noop) == (ended, min(stop_after, 3), 0.25)
+    assert len(saves) == saved
+    assert done.view.events == [
+        StageBegan(2, 2, 64, 1, 3, 0.25),
+        EpochEnded(102, 2, 1e-4, losses),
+        Remark("Slower here."),
+        *[EpochEnded(103, 3, 1e-4, losses)] * (ended == "finished"),
+    ]
 
 
 def test_one_warped_training_pair_of_every_share_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
