@@ -19,7 +19,7 @@ from harness.config.profiles import QUICK
 from harness.config.settings import Direction
 from harness.data.check.check import check, measure_all
 from harness.data.check.preview import arrows, preview, spread
-from harness.data.files.pair_folders import find_pairs
+from harness.data.files.pair_folders import PairFiles, PairFolder, Split, find_pairs
 from harness.data.files.scikit_image import scikit_image_file
 from harness.data.pairs.pair_set import load_dataset
 from harness.data.pairs.prepare import prepare_data
@@ -109,6 +109,23 @@ def test_a_face_is_retouched_where_it_was_found(monkeypatch: pytest.MonkeyPatch)
     picture = np.zeros((300, 400, 3), np.uint8)
     made_pair(picture, Path("p.png"), 0, MakePlan(Path("out"), 100, 0))
     assert seen == [Face(60, 40, 20, 30)]
+
+
+def test_a_portrait_that_is_too_small_is_told_with_the_size_that_it_has() -> None:
+    plan = MakePlan(Path("out"), 200, 0)
+    small = r"p\.png is 140 x 101, too small to be sharp at 200: choose --size 121 or less"
+    with pytest.raises(UserInputError, match=small):
+        made_pair(np.zeros((101, 140, 3), np.uint8), Path("p.png"), 0, plan)
+
+
+def test_the_previewed_pairs_are_spread_over_all_splits() -> None:
+    files = [PairFiles(f"{number}.png", Path("p.png")) for number in range(20)]
+    splits: dict[Split, tuple[PairFiles, ...]] = {
+        "train": tuple(files[:18]),
+        "val": tuple(files[18:]),
+    }
+    shown = spread(PairFolder(Path("data"), "aligned", splits))
+    assert [pair.name for pair in shown] == [f"{n}.png" for n in (0, 2, 5, 7, 10, 12, 15, 17)]
 
 
 def test_a_square_is_cut_around_the_face_and_below_its_middle() -> None:

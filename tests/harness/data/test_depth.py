@@ -98,6 +98,18 @@ def test_eight_bit_and_black_pictures_do_not_affect_the_depth(
     assert "12-bit, a guess" in depth_remark(12)
 
 
+def test_the_pictures_that_tell_the_depth_are_spread_over_the_folder(
+    tmp_path: Path, bright: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [tmp_path / f"{number}.png" for number in range(5)]
+    for file in files:
+        save_grey(widened(bright // 20, 12), file)
+    monkeypatch.setattr("harness.data.files.folder_bit_depth.SAMPLE_SIZE", 2)
+    for number, bits in ((1, 8), (3, 12)):  # of every third one is opened
+        save_grey(widened(bright, 12), files[number])
+        assert bits_of(files) == bits
+
+
 def test_a_picture_beyond_the_depth_of_the_others_is_refused_not_clipped(
     tmp_path: Path, bright: np.ndarray
 ) -> None:

@@ -359,6 +359,12 @@ def test_two_files_of_a_pair_have_one_size(
         assert [half[0, 0].tolist() for half in read_halves(pair)] == [[255, 0, 0], [0, 0, 255]]
 
 
+def test_white_in_a_mask_is_what_is_more_white_than_black(tmp_path: Path) -> None:
+    drawn = np.repeat(np.array([[0, 127, 128, 255]], np.uint8), 10, 1).repeat(40, 0)
+    Image.fromarray(drawn).save(tmp_path / "m.png")
+    assert np.array_equal(read_mask(tmp_path / "m.png", 40, 40), drawn >= 128)
+
+
 def test_a_mask_is_scaled_to_its_pair(tmp_path: Path) -> None:
     drawn = np.zeros((40, 40), np.uint8)
     drawn[:, 20:] = 255

@@ -119,7 +119,7 @@ def test_a_training_that_began_with_other_networks_is_refused_in_words(tmp_path:
         claim_folder(tmp_path, {"init_from": ["a" * 32]})
 
 
-@pytest.mark.parametrize("saved", [[], [""], ["stage1", "stage2"]])
+@pytest.mark.parametrize("saved", [[], [""], ["stage9", "stage10"]])
 def test_the_weights_of_another_training_are_named_where_they_are(
     saved: list[str], tmp_path: Path
 ) -> None:

@@ -11,7 +11,12 @@ from harness.data.pairs.pair_set import Dataset, PairSet, TrainingPair
 from harness.errors import UserInputError
 from harness.full_training import stage as module
 from harness.full_training.history import History
-from harness.full_training.stage import StageRun, evaluator_of_train_pairs, panel_rows
+from harness.full_training.stage import (
+    StageRun,
+    evaluator_of_train_pairs,
+    panel_rows,
+    start_training,
+)
 from harness.full_training.view import EpochEnded, Remark, Scored, StageBegan
 from harness.paths import TrainingStagePaths
 from harness.training.epochs import EpochDone
@@ -207,6 +212,35 @@ def test_one_warped_training_pair_of_every_share_is_judged(monkeypatch: pytest.M
     assert judged(pairs(20, (1, 3, 4, 19)), 4) == ["1", "19"]
     assert judged(pairs(2, (1,)), 10) == ["1"]
     assert judged(pairs(20, ()), 10) == []
+
+
+@pytest.mark.parametrize(("given", "perceptual"), [(0, 0.0), (1, 5.0), (2, 5.0)])
+def test_a_stage_starts_with_its_seed_and_the_networks_that_it_is_given(
+    given: int, perceptual: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nets = {name: torch.nn.Linear(1, 1) for name in "GD"}
+    loaded: list[tuple[object, ...]] = []
+    train: Any = SimpleNamespace(perceptual_window=48, perceptual_layers=("relu1_1",))
+    for name, stand_in in (
+        ("build_generator", lambda *asked: nets["G"] if asked == (train, 7) else None),
+        ("build_discriminator", lambda *asked: nets["D"] if asked == (train, 3, 7) else None),
+        ("read_checkpoint", lambda file, network: (file.name, network)),
+        ("load_weights", lambda *asked: loaded.append(asked)),
+        ("PerceptualLoss", lambda *asked: SimpleNamespace(to=lambda device: (asked, device.type))),
+        ("Training", SimpleNamespace(start=lambda *asked: asked)),
+    ):
+        monkeypatch.setattr(module, name, stand_in)
+    params = SimpleNamespace(n_layers_D=3, lambda_perceptual=perceptual)
+    plan: Any = SimpleNamespace(config=SimpleNamespace(seed=7), device="cpu", weights="random")
+    stage: Any = SimpleNamespace(train=train, params=params, schedule="schedule")
+    files = tuple(Path(name) for name in ("one.pth", "other.pth")[:given])
+    loss = ((("relu1_1",), "random", 48), "cpu") if perceptual else None
+    started: Any = start_training(plan, stage, files)
+    assert started == (nets["G"], nets["D"], params, train, loss, "schedule", 7)
+    assert loaded == [
+        (nets[network], (file.name, network), file, train)
+        for network, file in zip("GD", files, strict=False)
+    ]
 
 
 @pytest.mark.parametrize(
