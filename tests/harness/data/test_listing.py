@@ -56,7 +56,10 @@ def test_two_folders_are_matched_by_the_path_within(tmp_path: Path, sides: str) 
 @pytest.mark.parametrize("place", ["masks/train", "masks"])
 def test_masks_and_fields_are_found_by_the_path_within(tmp_path: Path, place: str) -> None:
     touch(tmp_path, "train/p0/1.png", "train/p1/1.png", f"{place}/p1/1.png", "fields/p0/1.npz")
-    first, second = find_pairs(tmp_path).splits["train"]
+    touch(tmp_path, "made.jsonl")
+    found = find_pairs(tmp_path)
+    assert found.passed_over == ()
+    first, second = found.splits["train"]
     assert (first.mask, first.field) == (None, tmp_path / "fields/p0/1.npz")
     assert (second.mask, second.field) == (tmp_path / place / "p1/1.png", None)
 

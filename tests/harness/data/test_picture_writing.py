@@ -244,6 +244,11 @@ def test_exif_in_the_text_of_an_old_png_is_preserved(tmp_path: Path) -> None:
         assert after.getexif()[ORIENTATION] == 1
         assert after.getexif()[DESCRIPTION] == "a portrait"
         assert "Raw profile type exif" not in after.info
+    newer = Image.Exif()
+    newer[DESCRIPTION] = "newer"
+    sample().save(file, pnginfo=words, exif=newer)
+    with Image.open(rewritten(file)) as after:
+        assert after.getexif()[DESCRIPTION] == "newer"
 
 
 @pytest.mark.parametrize("damaged", [b"eXIf", b"iTXt", b"zTXt"])
@@ -274,7 +279,9 @@ def test_a_transparent_colour_is_preserved_or_becomes_alpha(tmp_path: Path) -> N
         assert (after.mode, after.info["transparency"]) == ("RGB", (1, 2, 3))
     indexed = sample().quantize(8)
     indexed.save(tmp_path / "indexed.png", transparency=3)
-    with Image.open(rewritten(tmp_path / "indexed.png")) as after:
+    copy = rewritten(tmp_path / "indexed.png")
+    assert b"tRNS" not in copy.read_bytes()  # not allowed beside alpha
+    with Image.open(copy) as after:
         assert after.mode == "RGBA"
         clear = np.asarray(indexed) == 3
         assert ((np.asarray(after)[..., 3] == 0) == clear).all()

@@ -71,6 +71,9 @@ def test_bad_pairs_are_not_drawn_to_be_held_out(tmp_path: Path) -> None:
     drawn = names()
     assert [len(drawn[split]) for split in ("train", "val", "test")] == [6, 1, 1]
     assert set(bad) < set(drawn["train"])
+    (tmp_path / drawn["val"][0]).write_text("not a picture")
+    # Of five that can be read, four are left to train on, whatever cannot be read besides.
+    assert {split: len(pairs) for split, pairs in names().items()} == {"train": 7, "val": 1}
 
 
 def test_too_small_for_a_preprocess_that_does_not_scale(
