@@ -187,6 +187,13 @@ def test_few_means_under_twenty_training_and_four_validation_pictures(
     assert all(what.startswith(words) for what, words in zip(found, message, strict=True))
 
 
+def test_one_picture_to_train_on_is_enough_if_another_validates() -> None:
+    alone, val = [SOUND, SOUND], [replace(SOUND, split="val")]
+    kinds = [[found.kind for found in judge_numbers(groups)] for groups in ([alone], [alone, val])]
+    assert kinds == [["single", "few"], ["few", "few"]]
+    assert [found.kind for found in judge_numbers([val] * 4)] == ["none"]
+
+
 @pytest.mark.parametrize(
     ("side", "profile"), [(127, "quick"), (128, "standard"), (256, "full"), (512, None)]
 )
