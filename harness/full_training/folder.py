@@ -64,10 +64,14 @@ def claim_folder(folder: Path, facts: Mapping[str, Any]) -> str:
         ) from error
     for name, value in facts.items():
         if (had := recorded.get(name)) != value:
+            # Of several stages, each has its own.
+            saved = folder.rglob("latest_net_G.pth")
+            latest = max(saved, key=lambda network: network.stat().st_mtime_ns, default=None)
+            begin = f" (there --init-from {latest} continues from its weights)" if latest else ""
             raise UserInputError(
                 f"{folder} holds a training with other {difference(name, had, value)}: repeat the "
-                "command that started it to continue it, or choose another folder with --out DIR "
-                f"(there --init-from {folder / 'latest_net_G.pth'} continues from its weights)."
+                "command that started it to continue it, or choose another folder with --out DIR"
+                f"{begin}."
             )
     return str(key)
 

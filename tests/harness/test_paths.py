@@ -12,7 +12,17 @@ import pytest
 from harness.cli.machine_checks import cache
 from harness.data.pairs.cache import default_cache, writable_cache
 from harness.errors import UserInputError
-from harness.paths import leftover_temporaries, replace_atomically
+from harness.paths import (
+    RunPaths,
+    StudyPaths,
+    TrainingPaths,
+    check_file,
+    check_writable,
+    leftover_temporaries,
+    lock_beside,
+    replace_atomically,
+    write_atomically,
+)
 from reports.page.report import write_report
 from tests.synthetic_studies import make_study
 
@@ -44,6 +54,104 @@ def test_temporary_files_of_interrupted_writes_are_recognised(tmp_path: Path) ->
         assert leftover_temporaries(tmp_path) == [aside]
         assert aside.parent == file.parent
     assert leftover_temporaries(tmp_path) == []
+
+
+def test_nothing_of_others_is_taken_for_a_temporary_file(tmp_path: Path) -> None:
+    """It is removed. Neither is a link, whose target may be the user's, nor a folder."""
+    ours = f".mine.{'0' * 32}.tmp"
+    for name in (".mine.tmp", f"mine.{'0' * 32}.tmp", f".mine.{'g' * 32}.tmp", f"{ours}.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder" / ours).mkdir(parents=True)
+    (tmp_path / f".link.{'0' * 32}.tmp").symlink_to(tmp_path / ".mine.tmp")
+    assert leftover_temporaries(tmp_path) == []
+    (tmp_path / ours).touch()
+    assert leftover_temporaries(tmp_path) == [tmp_path / ours]
+
+
+def test_text_is_written_as_utf_8_whatever_is_in_it(tmp_path: Path) -> None:
+    for content, body in (("얼굴\udcff", "얼굴\\udcff".encode()), (b"\xff\r\n", b"\xff\r\n")):
+        write_atomically(tmp_path / "deeper" / "file", content)
+        assert (tmp_path / "deeper" / "file").read_bytes() == body
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("optuna.db", "OPTUNA.DB", "optuna.db-wal", "optuna.db-shm", "mlflow.db-journal"),
+        *("mlflow.db", "Mlflow-Artifacts", "mlflow-server.log", "made-pairs", "Made-Pairs"),
+    ],
+)
+def test_no_study_takes_the_place_of_what_all_studies_share(name: str) -> None:
+    folder = RunPaths(Path("runs")).study(name).folder
+    assert folder.parent == Path("runs")
+    assert folder.name.startswith(f"{name}-")
+
+
+def test_every_name_of_a_study_is_a_folder_of_its_own() -> None:
+    names = ["mine", "a b", "a-b", "a/b", "../a", ".a", "a.", "...", "한글", "x" * 80]
+    names += ["x" * 81, "x" * 82]
+    folders = {name: RunPaths(Path("runs")).study(name).folder for name in names}
+    assert len(set(folders.values())) == len(names)
+    assert {folder.parent for folder in folders.values()} == {Path("runs")}
+    for name in ("mine", "a-b", "한글", "x" * 80):
+        assert folders[name].name == name
+    assert max(len(folder.name) for folder in folders.values()) == 80 + 9
+    assert folders["..."].name.startswith("study-")
+
+
+def test_every_study_of_a_database_has_a_lock_beside_it(tmp_path: Path) -> None:
+    """The same by whatever path the database is opened."""
+    (tmp_path / "link.db").symlink_to(tmp_path / "one.db")
+    places = [(tmp_path / file, study) for file in ("one.db", "two.db") for study in ("a", "b")]
+    locks = {lock_beside(*place) for place in places}
+    assert len(locks) == len(places)
+    assert {lock.parent for lock in locks} == {tmp_path}
+    assert lock_beside(tmp_path / "link.db", "a") == lock_beside(*places[0])
+
+
+def test_no_two_files_of_a_study_have_one_name() -> None:
+    """Networks are named as pix2pix names them."""
+    study = StudyPaths(Path("mine"))
+    start, training = study.warm_start, TrainingPaths(Path("out"))
+    assert start.generator.name == "latest_net_G.pth"
+    discriminators = [
+        one.discriminator(layers, mode)
+        for one in (start, start.other_kind)
+        for layers in (2, 3)
+        for mode in ("lsgan", "vanilla")
+    ]
+    files = [*study.files, study.warm_start_panel(), study.warm_start_panel(other=True)]
+    files += [*discriminators, start.generator, start.other_kind.generator, start.damaged]
+    files += [
+        kind(number) for kind in (study.checkpoint, study.final_checkpoint) for number in (1, 2)
+    ]
+    files += [
+        study.panel(1),
+        study.panel(2),
+        study.external.run("t001"),
+        study.external.run("t002"),
+    ]
+    files += [study.external.inputs("val"), study.external.inputs("test"), study.external.pairs]
+    assert len(set(files)) == len(files)
+    assert {study.owner, study.best_yaml, study.report_html, study.outbox} < set(study.files)
+    assert training.stage(1, 1).net("best", "D") == Path("out/best_net_D.pth")
+    assert training.stage(1, 2).net(7, "G") == Path("out/stage1/7_net_G.pth")
+    assert training.stage(2, 2).panel(7) == Path("out/stage2/panels/epoch_0007.png")
+
+
+def test_what_cannot_be_written_is_refused_with_the_reason_and_the_option(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserInputError, match=r"file/x cannot be written \(Not a .*with --out DIR"):
+        check_writable(tmp_path / "file" / "x", "--out")
+    for place, option, words in (
+        (tmp_path, "", r"cannot be written \(it is a folder\): name another file\.$"),
+        (tmp_path / "file" / "x", "-o", r"\(Not a directory\): name another file with -o FILE\.$"),
+    ):
+        with pytest.raises(UserInputError, match=words):
+            check_file(place, option)
+    check_writable(tmp_path / "new" / "deep", "--out")
+    check_file(tmp_path / "new" / "file")
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
 def test_the_temporary_file_of_a_killed_report_is_recognised(

@@ -139,7 +139,8 @@ def judge_change(pair: PairFacts) -> Iterator[Finding]:
         what = f"the largest displacement is {warp:.0%} of the side, usual is 1% to 6%"
         yield of_kind("strong warp", what, name)
     if abs(pair.sharper_outside) > OTHERWISE_SHARP or abs(pair.blocks) > BLOCKY:
-        softer = "B" if pair.sharper_outside > 0 else "A"
+        by_detail = abs(pair.sharper_outside) > OTHERWISE_SHARP
+        softer = "B" if (pair.sharper_outside if by_detail else -pair.blocks) > 0 else "A"
         what = (
             f"{softer} was smoothed, scaled or recompressed also where nothing was retouched (fine "
             f"detail x{math.exp(-abs(pair.sharper_outside)):.2f}, JPEG blocks {pair.blocks:+.2f})"

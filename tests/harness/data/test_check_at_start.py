@@ -10,9 +10,15 @@ from PIL import Image
 from planting import WritePairs
 
 from harness.data.check import at_start
-from harness.data.check.at_start import MOST_PAIRS, check_at_start, sample
+from harness.data.check.at_start import (
+    MOST_PAIRS,
+    SampleCheck,
+    check_at_start,
+    sample,
+    sentence,
+)
 from harness.data.check.check import check, measure_all, single_pictures
-from harness.data.check.findings import LEVELS
+from harness.data.check.findings import LEVELS, of_kind
 from harness.data.files.listing import names_that_pair
 from harness.data.files.pair_folders import find_pairs
 from harness.errors import UserInputError
@@ -47,6 +53,16 @@ def test_good_pairs_pass_with_a_line_for_each_kind_of_warning(
     assert not any("enlarges" in line for line in found)
     larger = checked(tmp_path / "data", cache, profile="standard")
     assert any("d enlarges 6 of 6 pairs to 256 pixels a side" in line for line in larger)
+
+
+def test_of_a_sample_it_is_not_said_that_there_are_few(
+    tmp_path: Path, write_pairs: WritePairs, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_pairs(tmp_path / "data", train=2, val=1)
+    monkeypatch.setattr(at_start, "MOST_PAIRS", 1)
+    assert not any("to train on" in line for line in checked(folder, cache))
+    monkeypatch.setattr(at_start, "MOST_PAIRS", 2)
+    assert any("2 different pictures to train on" in line for line in checked(folder, cache))
 
 
 def test_single_portraits_are_refused_with_the_way_to_search_on_them(
@@ -130,6 +146,35 @@ def test_a_direction_that_the_pictures_contradict_is_refused_unless_it_was_named
     told = checked(folder, cache, chosen=True)
     assert any("direction AtoB turns the sharper" in line for line in told)
     assert not any("direction" in line for line in checked(folder, cache, direction="BtoA"))
+
+
+def test_of_several_findings_the_first_is_told_and_the_rest_counted() -> None:
+    found = [of_kind("shifted", f"what {number}", f"{number}.png", "do") for number in range(3)]
+    assert sentence(found) == "0.png: what 0 (and 2 more like it); do"
+    assert sentence(found[1:2]) == "1.png: what 1; do"
+    assert sentence([of_kind("few", "3 pictures", do="add some")]) == "3 pictures; add some"
+
+
+def test_the_commonest_error_refuses_and_each_finding_of_the_folder_is_told(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "train").mkdir()
+    for number in range(4):
+        (tmp_path / "train" / f"{number}.png").touch()
+    found = [of_kind("identical", "the same", "0.png", "do")]
+    found += [of_kind("unlike", f"unlike {number}", f"{number}.png", "do") for number in (1, 2)]
+    found += [of_kind("few", "3 to train on"), of_kind("few", "1 to validate with")]
+    found += [of_kind("converted", "16 bits", "0.png"), of_kind("unreadable", "empty", "3.png")]
+    told = SampleCheck(4, tuple(found), None)
+    monkeypatch.setattr(at_start, "check_sample", lambda *_: told)
+    with pytest.raises(UserInputError, match=r"1\.png: unlike 1 \(and 1 more like it\); do \("):
+        checked(tmp_path, cache)
+    assert [line.partition(";")[0] for line in checked(tmp_path, cache, resumed=True)] == [
+        "Warning: 0.png: the same",
+        "Warning: 1.png: unlike 1 (and 1 more like it)",
+        "Warning: 3 to train on",
+        "Warning: 1 to validate with",
+    ]
 
 
 def test_names_of_folders_say_more_than_sharpness(

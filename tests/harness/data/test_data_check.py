@@ -242,21 +242,33 @@ def test_one_picture_alone_is_an_error_as_in_a_search(tmp_path: Path, halves) ->
         save = Image.fromarray(np.hstack([half[part] for half in halves[0]])).save
         (tmp_path / "train").mkdir(exist_ok=True)
         save(tmp_path / "train" / f"{number}.png")
-    assert checked(tmp_path).findings[0].kind == "single"
+    result = checked(tmp_path)
+    assert result.findings[0].kind == "single"
+    assert {(pair.width, pair.height) for pair in result.pairs} == {(128, 128), (128, 100)}
     Image.fromarray(np.hstack(halves[1])).save(tmp_path / "train" / "2.png")
     assert "single" not in {finding.kind for finding in checked(tmp_path).findings}
 
 
-def test_page_shows_every_finding_and_escapes_names(folder: Path, tmp_path: Path) -> None:
+def test_page_shows_every_finding_and_escapes_names(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     odd = folder / "train" / "<b>\"&'\n초상.png"
     odd.write_bytes(b"")
     change(folder / "train" / "train1.png", lambda a, b: (b, b))
-    write_page(checked(folder), tmp_path / "page.html")
+    result = checked(folder)
+    write_page(result, tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<b>\"&'" not in text
     assert "A and B are the same picture" in text
     assert text.count("data:image/jpeg") == 3
     assert text.index('class="error"') < text.index('class="warning"')
+    assert "Not shown" not in text
+    rows = text.count('<span class="name">')
+    monkeypatch.setattr("harness.data.check.page.MOST_ROWS", rows - 2)
+    write_page(result, tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "(Not shown: 2 more files with findings.)" in text
+    assert text.count('<span class="name">') == rows - 2
 
 
 def test_fixed_copy_is_usable_and_the_folder_is_unchanged(folder: Path, tmp_path: Path) -> None:
@@ -264,7 +276,8 @@ def test_fixed_copy_is_usable_and_the_folder_is_unchanged(folder: Path, tmp_path
     change(folder / "train" / "train1.png", lambda a, b: (b, b))
     shutil.copy(folder / "train" / "train2.png", folder / "val" / "again.png")
     before = {file: file.read_bytes() for file in folder.rglob("*.png")}
-    mend(checked(folder), tmp_path / "mended")
+    told = mend(checked(folder), tmp_path / "mended")
+    assert told == f"7 of 10 pairs written to {tmp_path / 'mended'}; 3 left out"
     assert before == {file: file.read_bytes() for file in folder.rglob("*.png")}
     assert checked(tmp_path / "mended").worst == "warning"
     made = prepare_data(tmp_path / "mended", "AtoB", QUICK, tmp_path / "c")

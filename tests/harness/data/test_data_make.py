@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from harness.config.profiles import QUICK
 from harness.config.settings import Direction
 from harness.data.check.check import check, measure_all
 from harness.data.check.preview import arrows, preview, spread
-from harness.data.files.pair_folders import find_pairs
+from harness.data.files.pair_folders import PairFiles, PairFolder, Split, find_pairs
 from harness.data.files.scikit_image import scikit_image_file
 from harness.data.pairs.pair_set import load_dataset
 from harness.data.pairs.prepare import prepare_data
@@ -27,7 +28,7 @@ from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.handles import Handles
 from harness.data.synthesis.liquify import Stroke, displacement, resample
 from harness.data.synthesis.make_pairs import MakePlan, frame, made_pair, make_pairs
-from harness.data.synthesis.retouch import Face, retouch
+from harness.data.synthesis.retouch import Face, moved_jaw, retouch
 from harness.data.synthesis.traces import Traces, apply_traces, draw_traces, softened
 from harness.errors import UserInputError
 from harness.evaluation.made_bounds import made_bounds
@@ -70,6 +71,7 @@ def test_made_folder_is_a_data_folder_with_all_that_undoes_it(made: Path) -> Non
     assert [record["face_found"] for record in records if "astro" in record["original"]] == [
         True
     ] * 2
+    assert [record["seed"] for record in records] == [[4, number] for number in range(6)]
     for record in records:
         pair = np.asarray(Image.open(made / record["pair"]))
         retouched, original = pair[:, :192], pair[:, 192:]
@@ -78,6 +80,7 @@ def test_made_folder_is_a_data_folder_with_all_that_undoes_it(made: Path) -> Non
         assert np.array_equal(apply_traces(traces, resample(original, field), field), retouched)
         stored = np.load(made / "fields" / f"{Path(record['pair']).stem}.npz")
         assert np.abs(stored["field"] - field).max() < 0.02
+        assert record["largest_px"] == pytest.approx(np.hypot(*field).max(), abs=1e-3)
         mask = np.asarray(Image.open(made / "masks" / record["pair"])) > 0
         assert np.array_equal(mask, np.hypot(*field) > 192 * FIELD_THRESHOLD)
         assert 0.005 < np.hypot(*field).max() / 192 < 0.08
@@ -108,6 +111,23 @@ def test_a_face_is_retouched_where_it_was_found(monkeypatch: pytest.MonkeyPatch)
     assert seen == [Face(60, 40, 20, 30)]
 
 
+def test_a_portrait_that_is_too_small_is_told_with_the_size_that_it_has() -> None:
+    plan = MakePlan(Path("out"), 200, 0)
+    small = r"p\.png is 140 x 101, too small to be sharp at 200: choose --size 121 or less"
+    with pytest.raises(UserInputError, match=small):
+        made_pair(np.zeros((101, 140, 3), np.uint8), Path("p.png"), 0, plan)
+
+
+def test_the_previewed_pairs_are_spread_over_all_splits() -> None:
+    files = [PairFiles(f"{number}.png", Path("p.png")) for number in range(20)]
+    splits: dict[Split, tuple[PairFiles, ...]] = {
+        "train": tuple(files[:18]),
+        "val": tuple(files[18:]),
+    }
+    shown = spread(PairFolder(Path("data"), "aligned", splits))
+    assert [pair.name for pair in shown] == [f"{n}.png" for n in (0, 2, 5, 7, 10, 12, 15, 17)]
+
+
 def test_a_square_is_cut_around_the_face_and_below_its_middle() -> None:
     """By a tenth of its half height, a twenty-fifth of the side more or less; in the picture."""
     picture = np.zeros((800, 1000, 3), np.uint8)
@@ -121,6 +141,11 @@ def test_a_square_is_cut_around_the_face_and_below_its_middle() -> None:
         centres = np.stack([left + side / 2, top + side / 2])
         assert centres.mean(axis=1) == pytest.approx(centre, abs=4)
         assert (np.abs(centres.T - centre) <= 0.04 * side[:, None] + 1).all()
+    assert (squares(Face(600, 300, 10, 10))[2] == 100).all()
+    for face, low, high in ((Face(600, 300, 60, 90), 270, 378), (None, 680, 800)):
+        side = squares(face)[2]
+        assert low <= side.min() < low + 9
+        assert high - 9 < side.max() <= high
     left, top, side = squares(Face(990, 790, 60, 90))
     assert (left + side == 1000).all()
     assert (top + side == 800).all()
@@ -224,11 +249,66 @@ def test_retouchings_differ_in_strength_symmetry_and_length() -> None:
     assert (largest < 0.08).all()
 
 
+def test_each_part_of_a_face_is_changed_as_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The jaw narrower, the face shorter or longer, the nose narrower, both eyes larger."""
+    jaw = Stroke((0, 0), (1, 1))
+    monkeypatch.setattr("harness.data.synthesis.retouch.moved_jaw", lambda *_: jaw)
+    drawn = [retouch(FACE, np.random.default_rng(seed)) for seed in range(300)]
+    by_place: dict[tuple[float, ...], list[tuple[float, float]]] = {}
+    for strokes in drawn:
+        for stroke in strokes:
+            if isinstance(stroke, Stroke) and stroke.push == (0, 0) and stroke is not jaw:
+                key = (*np.round(stroke.centre, 2).tolist(), *np.round(stroke.radius, 2).tolist())
+                by_place.setdefault(key, []).append(stroke.pinch)
+    wide, long = (128, 150.5, 81.6, 61.2), (128, 154.35, 66.3, 45.9)
+    nose, eyes = (128, 123.55, 20.4, 25.5), [(x, 98.14, 16.32, 13.26) for x in (106.58, 149.42)]
+    assert by_place.keys() == {wide, long, nose, *eyes}
+    for place, axis, low, high, share in (
+        (wide, 0, 0.04, 0.12, 0.4),
+        (long, 1, -0.08, 0.08, 0.5),
+        (nose, 0, 0.08, 0.16, 0.4),
+        (eyes[0], 0, -0.14, -0.06, 0.4),
+    ):
+        pinches = np.array(by_place[place])
+        assert low <= pinches[:, axis].min() < low + 0.01 < high - 0.01 < pinches[:, axis].max()
+        assert pinches[:, axis].max() <= high
+        assert len(pinches) / 300 == pytest.approx(share, abs=0.1)
+        assert place in eyes or (pinches[:, 1 - axis] == 0).all()
+    assert np.mean([pinch[1] > 0 for pinch in by_place[long]]) == pytest.approx(2 / 3, abs=0.1)
+    assert by_place[eyes[0]] == by_place[eyes[1]]
+    assert all(x == y for x, y in by_place[eyes[0]])
+
+
+def test_a_jaw_moves_inwards_and_up_and_all_else_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By up to a fifth of the half width; on one side only in about one of seven."""
+    monkeypatch.setattr("harness.data.synthesis.retouch.Handles", SimpleNamespace)
+    one_sided = 0
+    for seed in range(200):
+        jaw = moved_jaw(FACE, np.random.default_rng(seed))
+        assert (jaw.centre, jaw.radius) == ((128, 112), pytest.approx((96.9, 146.3)))
+        at, to = np.array(jaw.at), np.array(jaw.to)
+        moved = to - at
+        inward = -moved[:11, 0] * np.sign(at[:11, 0] - 128)
+        assert (inward > -0.002).all()
+        assert 1 < inward.max() <= 0.2 * 51 + 0.001
+        assert (moved[:12, 1] < 0.002).all()
+        assert moved[5, 1] == pytest.approx(moved[:12, 1].min(), abs=0.002)  # the chin, most
+        assert (at[:11, 1] > 112).all()  # the lower half of the face
+        assert moved[11, 0] == 0  # the mouth, which is lifted
+        assert moved[11, 1] == pytest.approx(0.4 * moved[5, 1], abs=0.002)
+        assert (moved[12:] == 0).all()
+        one_sided += min(inward[:5].max(), inward[6:].max()) < 0.002
+    assert 0.07 < one_sided / 200 < 0.25
+
+
 def test_traces_are_those_of_different_tools() -> None:
     drawn = [draw_traces(256, np.random.default_rng(seed), None) for seed in range(200)]
     assert 0.35 < np.mean([traces.soft_everywhere > 0 for traces in drawn]) < 0.65
     assert 0.35 < np.mean([traces.jpeg is not None for traces in drawn]) < 0.65
-    assert all(0 <= traces.soft_moved <= 0.0035 * 256 for traces in drawn)
+    for soft, most in (("soft_moved", 0.0035), ("soft_everywhere", 0.0025)):
+        assert 0.95 * most < max(getattr(traces, soft) for traces in drawn) / 256 <= most
+    qualities = {traces.jpeg for traces in drawn} - {None}
+    assert (min(qualities), max(qualities)) == (75, 97)
     # What is moved is resampled with the rest, and never sharper than that.
     assert all(traces.soft_everywhere <= traces.soft_moved for traces in drawn)
     assert draw_traces(256, np.random.default_rng(0), 60).jpeg == 60
@@ -243,6 +323,10 @@ def test_only_what_moves_is_softened_unless_all_is() -> None:
     # In the middle of the stroke it is the Gaussian itself.
     blurred = gaussian_filter(astronaut.astype(float), (1, 1, 0))
     assert np.abs(local[110, 128] - blurred[110, 128]).max() <= 0.5
+    # What moves half as far as what is fully softened, is softened half.
+    little = np.broadcast_to(np.array([0.0015, -0.002])[:, None, None] * 256, field.shape)
+    between = (astronaut + blurred) / 2
+    assert np.abs(softened(astronaut, little, 1.0) - between).max() <= 0.51
     everywhere = apply_traces(Traces(1.0, 1.0, None), astronaut, field)
     assert np.abs(everywhere - blurred).max() <= 0.5
     assert np.array_equal(softened(astronaut, field, 0.0), astronaut)

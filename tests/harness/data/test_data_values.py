@@ -10,12 +10,17 @@ import torch
 from PIL import Image
 
 from harness.config.profiles import PROFILES, QUICK
-from harness.data.check.facts import PairFacts
+from harness.data.check.check import CheckResult
+from harness.data.check.facts import PairFacts, changed_share
 from harness.data.check.findings import (
+    KINDS,
+    LEVELS,
     across_splits,
+    duplicates_across_splits,
     judge_numbers,
     judge_pair,
     judge_sizes,
+    of_kind,
     suggested_direction,
 )
 from harness.data.files.duplicates import Signature, difference_hash
@@ -73,9 +78,89 @@ BUILT_IN = {
 def test_findings_start_at_their_limits(
     kind: str, beyond: dict[str, Any], within: dict[str, Any]
 ) -> None:
-    found = [finding.kind for finding in judge_pair(replace(SOUND, **beyond), "AtoB")]
-    assert found == [kind]
+    (found,) = judge_pair(replace(SOUND, **beyond), "AtoB")
+    assert (found.kind, found.name) == (kind, "p.png")
     assert not list(judge_pair(replace(SOUND, **within), "AtoB"))
+
+
+def test_the_worst_findings_are_those_that_no_training_is_worth() -> None:
+    levels: dict[str, set[str]] = {level: set() for level in LEVELS}
+    for kind in KINDS:
+        levels[of_kind(kind, "").level].add(kind)
+    assert levels["error"] == {
+        "unreadable", "identical", "unlike", "duplicate", "direction", "none", "single"
+    }  # fmt: skip
+    assert levels["note"] == {"converted"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"sharper_outside": -0.3}, "A was smoothed, scaled or recompressed"),
+        ({"sharper_outside": 0.3}, "B was smoothed, scaled or recompressed"),
+        ({"blocks": 0.2, "sharper_outside": 0.1}, "A was smoothed, scaled or recompressed"),
+        ({"blocks": -0.2, "sharper_outside": -0.1}, "B was smoothed, scaled or recompressed"),
+        ({"sharper_outside": 0.3}, "(fine detail x0.74, JPEG blocks +0.00)"),
+        ({"shift": (3.0, -2.0)}, "B lies +3.0 px right and -2.0 px below A"),
+        ({"sharper": 0.2}, "its halves look swapped: A is sharper, but in most pairs B is"),
+        ({"warp_largest": 0.2}, "the largest displacement is 20% of the side"),
+        ({"masked": 0.0}, "its mask is black: no part of it will be scored"),
+        ({"notes": ("CMYK", "16 bits", "CMYK")}, "16 bits, CMYK: read correctly here"),
+    ],
+)
+def test_a_finding_says_which_half_and_by_how_much(changed: dict[str, Any], words: str) -> None:
+    (found,) = judge_pair(replace(SOUND, **changed), "AtoB")
+    assert words in found.what
+
+
+def test_what_differs_in_one_colour_has_changed() -> None:
+    """By more than 8 of 255; in either direction, in the last rows too."""
+    a = np.full((100, 50, 3), 100, np.uint8)
+    b = a.copy()
+    b[0, :, 0], b[1, :, 1], b[99, :, 2] = 109, 91, 255
+    b[50, :, 0], b[51, :, 1] = 108, 92
+    assert changed_share(a, b) == changed_share(b, a) == 3 / 100
+
+
+def test_the_summary_gives_the_range_of_every_measure() -> None:
+    warps = (0.01, 0.02, 0.08, 0.015)
+    facts = tuple(
+        replace(SOUND, width=width, height=height, warp_largest=warp, split=split)
+        for width, height, warp, split in zip(
+            (300, 400, 350, 320),
+            (500, 900, 700, 800),
+            warps,
+            ("train", "train", "train", "val"),
+            strict=True,
+        )
+    )
+    files = PairFiles("p.png", Path("p.png"))
+    folder = PairFolder(Path("data"), "aligned", {"train": (files,) * 4, "val": (files,)})
+    summary = CheckResult(folder, facts, (), "BtoA", frozenset(), 3).summary()
+    assert summary.splitlines() == [
+        "4 of 5 pairs read, of 3 different pictures (aligned: train 3, val 1), halves 300-400 x "
+        "500-900 px",
+        "largest displacement 1.0% to 8.0% of the side, median 1.8%: 1.0%-2.0% in 2, "
+        "2.0%-4.0% in 1, 4.0%-12.0% in 1",
+        "suggested: --direction BtoA, the original being the sharper half",
+    ]
+    unclear = CheckResult(folder, facts, (), None, frozenset(), 4).summary().splitlines()
+    assert unclear[0].startswith("4 of 5 pairs read (aligned")
+    assert unclear[-1] == "direction: unclear from the pictures"
+
+
+@pytest.mark.parametrize(("count", "lines"), [(5, 5), (6, 6)])
+def test_of_one_kind_five_files_are_listed_and_the_rest_is_counted(count: int, lines: int) -> None:
+    found = tuple(of_kind("shifted", "what", f"{number}.png", "do") for number in range(count))
+    folder = PairFolder(Path("data"), "aligned", {})
+    other = of_kind("few", "of the folder", "", "do")
+    told = list(CheckResult(folder, (), (*found, other), None, frozenset(), 0).lines("warning"))
+    assert told[0] == "warning: 0.png: what; do."
+    assert told[-1] == "warning: of the folder; do."
+    assert len(told) == lines + 1
+    assert (told[5] == "warning: and 1 more file like this one (-o PAGE.html shows them).") == (
+        count == 6
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,6 +187,13 @@ def test_few_means_under_twenty_training_and_four_validation_pictures(
     assert all(what.startswith(words) for what, words in zip(found, message, strict=True))
 
 
+def test_one_picture_to_train_on_is_enough_if_another_validates() -> None:
+    alone, val = [SOUND, SOUND], [replace(SOUND, split="val")]
+    kinds = [[found.kind for found in judge_numbers(groups)] for groups in ([alone], [alone, val])]
+    assert kinds == [["single", "few"], ["few", "few"]]
+    assert [found.kind for found in judge_numbers([val] * 4)] == ["none"]
+
+
 @pytest.mark.parametrize(
     ("side", "profile"), [(127, "quick"), (128, "standard"), (256, "full"), (512, None)]
 )
@@ -115,7 +207,12 @@ def test_small_means_under_the_size_of_a_profile(side: int, profile: str | None)
 def test_across_splits_are_pictures_in_train_and_in_another_split() -> None:
     train, val, test = (replace(SOUND, split=split) for split in ("train", "val", "test"))
     assert list(across_splits([[train, train], [val, test], [val]])) == []
-    assert len(list(across_splits([[train, val], [train, test], [val]]))) == 2
+    groups = [[replace(train, name="a.png"), train, val], [train, replace(test, name="t.png")]]
+    shared = list(across_splits([*groups, [val]]))
+    assert len(shared) == 2
+    found = list(duplicates_across_splits(shared))
+    assert [finding.name for finding in found] == ["p.png", "t.png"]
+    assert [" as a.png, which" in finding.what for finding in found] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -163,8 +260,13 @@ def test_pairs_are_scaled_as_pix2pix_loads_them(tmp_path: Path) -> None:
     b = np.kron(random.integers(0, 256, (30, 20, 3), np.uint8), np.ones((10, 10, 1), np.uint8))
     a = b.copy()
     a[100:150, 50:120] = 255 - a[100:150, 50:120]
-    file = tmp_path / "pair.png"
+    file, drawn = tmp_path / "pair.png", tmp_path / "mask.png"
     Image.fromarray(np.hstack([a, b])).save(file)
+    Image.fromarray(np.uint8(255) * (np.arange(300) < 100)[:, None].repeat(200, 1)).save(drawn)
+    masked = sized_pair(PairFiles("pair", file, None, drawn), "BtoA", QUICK, "quick").mask
+    assert masked.shape == (1, 192, 128)
+    assert masked[0, :63].all()
+    assert not masked[0, 65:].any()
     pair = sized_pair(PairFiles("pair", file, None), "BtoA", QUICK, "quick")
     scaled = [
         np.asarray(Image.fromarray(half).resize((128, 192), Image.Resampling.BICUBIC))
@@ -180,6 +282,8 @@ def test_pairs_are_scaled_as_pix2pix_loads_them(tmp_path: Path) -> None:
     assert torch.equal(cut.retouched, pair.retouched[:, top : top + 100, left : left + 100])
     assert torch.equal(cut.original, pair.original[:, top : top + 100, left : left + 100])
     assert torch.equal(cut.mask, pair.mask[:, top : top + 100, left : left + 100])
+    unmoved = centred_crop(replace(pair, mask=torch.zeros_like(pair.mask)), 100)
+    assert torch.equal(unmoved.original, pair.original[:, 46:146, 14:114])
 
 
 def test_a_hash_compares_neighbouring_cells() -> None:
@@ -231,6 +335,16 @@ def test_every_fifth_original_and_the_last_go_to_val(count: int, val: list[int])
     splits = split_of(groups)
     for names in zip(*groups, strict=True):
         assert [number for number, name in enumerate(names) if splits[name] == "val"] == val
+
+
+def test_another_depth_makes_other_prepared_pairs(tmp_path: Path) -> None:
+    """It is that of the whole folder, so the same files may be read at another one."""
+    (tmp_path / "p.png").write_bytes(b"the same")
+    found = [
+        list(fingerprints(PairFolder(tmp_path, "manifest", {"val": (pair,)})))
+        for pair in (PairFiles("p.png", tmp_path / "p.png", bits=bits) for bits in (10, 12, 16))
+    ]
+    assert len({tuple(each) for each in found}) == 3
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])

@@ -14,7 +14,7 @@ from harness.cli.app import app
 from harness.config.profiles import QUICK
 from harness.data.check.check import check, measure_all
 from harness.data.check.facts import file_notes
-from harness.data.files.bit_depth import scaled
+from harness.data.files.bit_depth import OtherDepthError, bits_for, scaled
 from harness.data.files.folder_bit_depth import bits_of, depth_remark, with_bits
 from harness.data.files.pair_folders import find_pairs
 from harness.data.files.pair_reading import read_halves
@@ -98,6 +98,18 @@ def test_eight_bit_and_black_pictures_do_not_affect_the_depth(
     assert "12-bit, a guess" in depth_remark(12)
 
 
+def test_the_pictures_that_tell_the_depth_are_spread_over_the_folder(
+    tmp_path: Path, bright: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [tmp_path / f"{number}.png" for number in range(5)]
+    for file in files:
+        save_grey(widened(bright // 20, 12), file)
+    monkeypatch.setattr("harness.data.files.folder_bit_depth.SAMPLE_SIZE", 2)
+    for number, bits in ((1, 8), (3, 12)):  # of every third one is opened
+        save_grey(widened(bright, 12), files[number])
+        assert bits_of(files) == bits
+
+
 def test_a_picture_beyond_the_depth_of_the_others_is_refused_not_clipped(
     tmp_path: Path, bright: np.ndarray
 ) -> None:
@@ -166,3 +178,11 @@ def test_every_value_becomes_the_nearest_of_255(bits: int) -> None:
     values = np.arange(2**bits, dtype=np.int64).astype(np.uint16)
     away = scaled(values, bits) / 255 - values / (2**bits - 1)
     assert np.abs(away).max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_value_belongs_to_the_smallest_depth_that_holds_it() -> None:
+    known = {1: 8, 255: 8, 256: 10, 1023: 10, 1024: 12, 4096: 14, 16383: 14, 16384: 16, 0: 16}
+    assert {value: bits_for(value) for value in known} == known
+    for value in (4096, -1):
+        with pytest.raises(OtherDepthError, match="and 12-bit values end at 4095"):
+            scaled(np.array([0, value], np.int32), 12)

@@ -9,7 +9,12 @@ from PIL import Image
 
 from harness.config.profiles import QUICK
 from harness.data.check.check import check, measure_all
-from harness.data.files.duplicates import Signature, same_picture_groups, signature
+from harness.data.files.duplicates import (
+    Signature,
+    difference_hash,
+    same_picture_groups,
+    signature,
+)
 from harness.data.files.overlapping_crops import (
     FEWEST_ALIKE,
     FOLLOWING,
@@ -162,6 +167,26 @@ def test_eight_landmarks_must_agree(alike: int, same: bool, scale: float, off: i
     assert len(found[0][2]) == alike + 5
     expected = same and not off  # one that is 40 pixels off leaves seven
     assert show_one_picture(one.tobytes(), other.tobytes(), found[0][2]) == expected
+
+
+@pytest.mark.parametrize(("levels", "same"), [(-2, False), (-1, True), (1, True), (2, False)])
+def test_the_scale_of_the_arrangement_is_that_of_the_landmarks(levels: int, same: bool) -> None:
+    """By a factor of 1.43; three levels double the scale."""
+    random = np.random.default_rng(3)
+    one = np.zeros(12, LANDMARK)
+    one["x"], one["y"] = random.integers(0, 250, (2, 12))
+    other, one["level"] = one.copy(), 4
+    other["level"] = 4 + levels
+    matches = np.column_stack([range(12)] * 2)
+    assert show_one_picture(one.tobytes(), other.tobytes(), matches) == same
+
+
+def test_a_pair_is_known_by_the_landmarks_of_its_original() -> None:
+    names = ("astronaut.png", "chelsea.png")
+    retouched, original = (photograph(name)[:128, 100:228] for name in names)
+    known = signature(retouched, original)
+    assert known.landmarks == landmarks(original) != landmarks(retouched)
+    assert known.hashes == (difference_hash(retouched), difference_hash(original))
 
 
 @pytest.mark.parametrize("side", [0, 1])

@@ -86,6 +86,22 @@ def test_folders_named_for_what_is_in_them(tmp_path: Path, retouched: str, origi
             assert all(retouched in pair.a.parts for pair in pairs)
 
 
+def test_of_several_layouts_the_first_that_has_a_split_gives_it(tmp_path: Path) -> None:
+    sides = [f"{folder}/{name}.png" for folder, name in (("train{}", 1), ("{}/train", 2))]
+    sides.append("{}/val/3.png")
+    found = find_pairs(touch(tmp_path / "one", *(f.format(side) for f in sides for side in "AB")))
+    assert {split: [pair.name for pair in pairs] for split, pairs in found.splits.items()} == {
+        "train": ["trainA/1.png"],
+        "val": ["A/val/3.png"],
+    }
+    assert set(found.passed_over) == {"A/train/", "B/train/"}
+    touch(tmp_path / "two", "valA/1.png", "valB/1.png", "A/2.png", "B/2.png")
+    assert names(tmp_path / "two") == {"train": ["A/2.png"], "val": ["valA/1.png"]}
+    touch(tmp_path / "three", "trainretouched/1.png", "trainoriginal/1.png")
+    with pytest.raises(UserInputError, match="holds no pairs"):
+        find_pairs(tmp_path / "three")
+
+
 def test_what_lies_beside_the_folders_of_the_sides_is_passed_over(tmp_path: Path) -> None:
     found = find_pairs(
         touch(tmp_path, "train/retouched/1.png", "train/original/1.png", "train/2.png", "3.png")

@@ -76,6 +76,25 @@ def test_a_stroke_that_folds_the_picture_is_refused(bad: dict[str, tuple[float, 
         Stroke((10, 10), (12, 12), **bad)
 
 
+@pytest.mark.parametrize(
+    ("within", "beyond"),
+    [
+        ({"push": (0.0, 7.7)}, {"push": (0.0, 7.9)}),
+        ({"push": (-4.7, 6.0)}, {"push": (-5.0, 6.1)}),
+        ({"pinch": (0.0, 0.49)}, {"pinch": (-0.51, 0.0)}),
+        ({"push": (3.8, 0.0), "pinch": (0.24, 0.0)}, {"push": (4.0, 0.0), "pinch": (0.25, 0.0)}),
+    ],
+)
+def test_a_stroke_may_be_as_strong_as_its_narrow_radius_allows(
+    within: dict[str, tuple[float, float]], beyond: dict[str, tuple[float, float]]
+) -> None:
+    Stroke((10, 10), (24, 12), **within)
+    with pytest.raises(ValueError, match="folds the picture"):
+        Stroke((10, 10), (24, 12), **beyond)
+    with pytest.raises(ValueError, match="needs radii above 0"):
+        Stroke((10, 10), (24, 0))
+
+
 def test_the_warp_itself_does_not_blur() -> None:
     """Energy lost at each frequency by a warp and its inverse, beside bilinear resampling."""
     random = np.random.default_rng(1)

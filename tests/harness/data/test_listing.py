@@ -56,7 +56,10 @@ def test_two_folders_are_matched_by_the_path_within(tmp_path: Path, sides: str) 
 @pytest.mark.parametrize("place", ["masks/train", "masks"])
 def test_masks_and_fields_are_found_by_the_path_within(tmp_path: Path, place: str) -> None:
     touch(tmp_path, "train/p0/1.png", "train/p1/1.png", f"{place}/p1/1.png", "fields/p0/1.npz")
-    first, second = find_pairs(tmp_path).splits["train"]
+    touch(tmp_path, "made.jsonl")
+    found = find_pairs(tmp_path)
+    assert found.passed_over == ()
+    first, second = found.splits["train"]
     assert (first.mask, first.field) == (None, tmp_path / "fields/p0/1.npz")
     assert (second.mask, second.field) == (tmp_path / place / "p1/1.png", None)
 
@@ -114,6 +117,9 @@ def test_everything_else_is_counted_with_an_example(tmp_path: Path) -> None:
         assert part in account
     assert "supported are .bmp, .jfif, .jpeg" in account
     assert account_of(()) == ""
+    assert account_of(("x", "b/", "a.heic", ".c", "d.HEIC", "e/")).startswith(
+        "passed over: 2 folders (b/), 2 .heic (a.heic), 1 without an ending (x), 1 hidden (.c); "
+    )
 
 
 def test_the_refusal_of_a_folder_names_what_was_passed_over(tmp_path: Path) -> None:

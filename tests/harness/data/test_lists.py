@@ -36,6 +36,7 @@ def listed(folder: Path, body: bytes, name: str = "pairs.csv") -> list[tuple[str
         PLAIN.replace("/", "\\").encode(),
         PLAIN.replace("val", "Validation").encode(),
         PLAIN.replace("\n", ",\n").encode(),
+        PLAIN.replace("a,b", "note,a,b").replace("x/", "mine,x/").encode(),
     ],
     ids=[
         "plain",
@@ -47,14 +48,22 @@ def listed(folder: Path, body: bytes, name: str = "pairs.csv") -> list[tuple[str
         "backslashes",
         "validation",
         "a separator at every end",
+        "a column of the user's",
     ],
 )
 def test_lists_of_spreadsheets_are_read(tmp_path: Path, body: bytes) -> None:
     assert listed(tmp_path, body) == WANTED
 
 
+def test_splits_stand_in_their_order_whatever_that_of_the_rows(tmp_path: Path) -> None:
+    """It decides the order of the prepared pairs, and so whether a study goes on."""
+    head, *rows = PLAIN.splitlines()
+    body = "\n".join([head, "x/3.png,y/3.png,test", *reversed(rows)])
+    assert listed(tmp_path, body.encode()) == [*WANTED, ("x/3.png", "y/3.png", "test")]
+
+
 def test_json_lines_with_other_headers_and_backslashes(tmp_path: Path) -> None:
-    rows = [{"A": a.replace("/", "\\"), "B": b, "Split": split} for a, b, split in WANTED]
+    rows = [{"A": a.replace("/", "\\"), "B": b, "Split": s, "n": 5} for a, b, s in WANTED]
     body = "\r\n".join(json.dumps(row) for row in rows).encode("utf-16")
     assert listed(tmp_path, body, "pairs.jsonl") == WANTED
 

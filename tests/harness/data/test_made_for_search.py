@@ -220,6 +220,29 @@ def test_a_killed_making_is_made_again(
     assert len(find_pairs(made_for_search(portraits, tmp_path / "made", 128)).splits["train"]) == 4
 
 
+def test_there_is_a_pair_for_every_portrait_within_limits(
+    portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (module.SIZE, module.MOST_PAIRS) == (512, 1000)
+    for fewest, most, pairs in ((1, 1000, 3), (5, 1000, 5), (1, 2, 2)):
+        monkeypatch.setattr(module, "FEWEST_PAIRS", fewest)
+        monkeypatch.setattr(module, "MOST_PAIRS", most)
+        making = planned_pairs(portraits, tmp_path / "made", 64)
+        assert (making.portraits, making.pairs, making.size) == (3, pairs, 128)
+        assert making.folder.parent == tmp_path / "made"
+        assert making.folder.name.startswith("128px-")
+
+
+def test_other_portraits_names_sizes_and_numbers_have_other_pairs() -> None:
+    usual = ({"a": b"1", "b": b"2"}, 128, 6)
+    others = [({"a": b"1", "c": b"2"}, 128, 6), ({"a": b"1", "b": b"3"}, 128, 6)]
+    others += [(usual[0], 129, 6), (usual[0], 128, 7)]
+    newest, earlier = module.digests(*usual)
+    known = {newest, earlier, *(module.digests(*other)[0] for other in others)}
+    assert len(known) == 6
+    assert {len(each) for each in known} == {12}
+
+
 def test_pairs_are_as_large_as_the_smallest_portrait_is_sharp(portraits: Path) -> None:
     found = {file.name: file for file in portraits.iterdir()}
     assert module.size_for(found, 64) == 128

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
-from harness.data.files.orientation import upright_exif
+from harness.data.files.orientation import upright_exif, upright_xmp
 from harness.data.files.photograph import Photograph, read_photograph, upright
 from harness.data.files.picture_reading import read_picture
 from harness.data.files.picture_writing import write_like
@@ -178,6 +178,29 @@ def test_a_jpeg_is_encoded_with_its_own_settings(
         assert sampling(after) == (0 if half_high else subsampling)
 
 
+@pytest.mark.parametrize("progressive", [True, False])
+def test_captions_and_order_of_a_jpeg_are_preserved(progressive: bool, tmp_path: Path) -> None:
+    caption = b"Photoshop 3.0\08BIM\x04\x04\0\0" + struct.pack(">L", 4) + b"mine"
+    extra = b"\xff\xed" + struct.pack(">H", len(caption) + 2) + caption
+    file = tmp_path / "p.jpg"
+    sample().save(file, progressive=progressive, comment="by hand", extra=extra)
+    with Image.open(rewritten(file)) as after:
+        assert isinstance(after, JpegImagePlugin.JpegImageFile)
+        assert after.info["comment"] == b"by hand"
+        assert ("APP13", caption) in after.applist
+        assert bool(after.info.get("progressive")) == progressive
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".tif", ".webp"])
+def test_a_profile_does_not_belong_to_converted_pixels(suffix: str, tmp_path: Path) -> None:
+    file = tmp_path / f"p{suffix}"
+    sample().save(file, icc_profile=PROFILE)
+    for in_srgb in (True, False):
+        write_like(file, Photograph(np.asarray(sample()), "RGB", in_srgb), tmp_path / "copy")
+        with Image.open(tmp_path / "copy") as after:
+            assert ("icc_profile" in after.info) != in_srgb
+
+
 def test_a_phone_s_jpeg_is_written_with_its_first_picture(tmp_path: Path) -> None:
     file = tmp_path / "p.jpg"
     sample().save(file, "MPO", save_all=True, append_images=[Image.new("RGB", (9, 9))], quality=98)
@@ -203,6 +226,10 @@ def test_png_chunks_that_affect_display_are_preserved(tmp_path: Path) -> None:
     with Image.open(copy) as after:
         assert {"gamma", "icc_profile"}.isdisjoint(after.info)
         assert after.info["Title"] == "초상"
+    sample().save(file, pnginfo=words, icc_profile=None)  # without a profile nothing is converted
+    write_like(file, Photograph(read_picture(file), "RGB", in_srgb=True), copy)
+    with Image.open(copy) as after:
+        assert after.info["gamma"] == 1.0
 
 
 def test_exif_in_the_text_of_an_old_png_is_preserved(tmp_path: Path) -> None:
@@ -217,6 +244,11 @@ def test_exif_in_the_text_of_an_old_png_is_preserved(tmp_path: Path) -> None:
         assert after.getexif()[ORIENTATION] == 1
         assert after.getexif()[DESCRIPTION] == "a portrait"
         assert "Raw profile type exif" not in after.info
+    newer = Image.Exif()
+    newer[DESCRIPTION] = "newer"
+    sample().save(file, pnginfo=words, exif=newer)
+    with Image.open(rewritten(file)) as after:
+        assert after.getexif()[DESCRIPTION] == "newer"
 
 
 @pytest.mark.parametrize("damaged", [b"eXIf", b"iTXt", b"zTXt"])
@@ -247,7 +279,9 @@ def test_a_transparent_colour_is_preserved_or_becomes_alpha(tmp_path: Path) -> N
         assert (after.mode, after.info["transparency"]) == ("RGB", (1, 2, 3))
     indexed = sample().quantize(8)
     indexed.save(tmp_path / "indexed.png", transparency=3)
-    with Image.open(rewritten(tmp_path / "indexed.png")) as after:
+    copy = rewritten(tmp_path / "indexed.png")
+    assert b"tRNS" not in copy.read_bytes()  # not allowed beside alpha
+    with Image.open(copy) as after:
         assert after.mode == "RGBA"
         clear = np.asarray(indexed) == 3
         assert ((np.asarray(after)[..., 3] == 0) == clear).all()
@@ -261,12 +295,14 @@ def test_tiff_tags_are_preserved_and_layers_are_dropped(tmp_path: Path) -> None:
     tags.tagtype[315] = 2
     tags[37724] = b"Adobe Photoshop Document Data Block"
     tags.tagtype[37724] = 7
+    tags[700], tags.tagtype[700] = XMP, 1
     sample().save(file, tiffinfo=tags, compression="tiff_lzw", dpi=(240, 240))
     with Image.open(rewritten(file)) as after:
         assert isinstance(after, TiffImagePlugin.TiffImageFile)
         assert str(after.tag_v2[315]).encode("latin-1").decode() == "화가"
         assert after.info["dpi"] == (240, 240)
         assert 37724 not in after.tag_v2
+        assert after.tag_v2[700] == XMP.replace(b'"6"', b'"1"')
         assert after.tag_v2[259] == 8
 
 
@@ -294,6 +330,14 @@ def test_only_orientation_and_thumbnail_of_exif_change(order: str) -> None:
     for length in range(len(before)):
         assert upright_exif(before[:length]) == b""
     assert upright_exif(b"Exif\0\0X" + before[7:]) == b""
+
+
+@pytest.mark.parametrize(
+    "words", [b'a tiff:Orientation="%d"', b"a tiff:Orientation = '%d'", b"<tiff:Orientation>%d</"]
+)
+def test_xmp_is_upright_however_it_is_written(words: bytes) -> None:
+    assert upright_xmp(words % 6) == words % 1
+    assert upright_xmp(b"exif:Orientation='6'") == b"exif:Orientation='6'"
 
 
 def float_tiff(file: Path) -> None:

@@ -1,5 +1,6 @@
 """Prepared data: correct pixels in the correct split, cached by the content of the files."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,14 @@ from harness.config.profiles import QUICK
 from harness.data.files.pair_folders import find_pairs
 from harness.data.pairs import prepare
 from harness.data.pairs import splits as held_out
-from harness.data.pairs.cache import default_cache, digest_of, fingerprints
-from harness.data.pairs.pair_set import TrainingPair, load_dataset, write_pairs
+from harness.data.pairs.cache import default_cache, digest_of, fingerprints, stamp
+from harness.data.pairs.pair_set import (
+    FILE_FORMAT,
+    PairSet,
+    TrainingPair,
+    load_dataset,
+    write_pairs,
+)
 from harness.data.pairs.prepare import prepare_data
 from harness.data.pairs.splits import most_train
 from harness.errors import UserInputError
@@ -31,6 +38,21 @@ def test_built_in(tmp_path: Path) -> None:
     assert len(dataset.test) == 24
     assert dataset.digest == made.digest
     assert dataset.val.retouched[0].shape == (3, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "side"),
+    [("resize_and_crop", 144), ("scale_width_and_crop", 144), ("crop", 128), ("none", 128)],
+)
+def test_built_in_pairs_have_the_size_that_is_trained_on(
+    preprocess: str, side: int, pairs_128, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    few = {split: PairSet.of(list(pairs)[:1]) for split, pairs in pairs_128.items()}
+    monkeypatch.setattr(prepare, "built_in_pairs", lambda size: asked.append(size) or few)
+    train = WIDE.model_copy(update={"preprocess": preprocess, "crop_size": 128})
+    assert prepare.built_in(train).keys() == {"train", "val", "test"}
+    assert asked == [side]
 
 
 def test_users_folder_keeps_its_pixels(tmp_path: Path, write_pairs: WritePairs, halves) -> None:
@@ -262,6 +284,18 @@ def test_unwritable_cache(tmp_path: Path, write_pairs: WritePairs) -> None:
         prepared(write_pairs(tmp_path / "data"), tmp_path / "file")
 
 
+def test_a_stamp_is_of_the_path_the_size_and_the_time_of_a_file(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    found = [stamp(one), stamp(other)]
+    for body, time in ((b"a", 1), (b"ab", 1), (b"ab", 2)):
+        one.write_bytes(body)
+        os.utime(one, ns=(0, time))
+        found.append(stamp(one))
+    shutil.copy2(one, other)
+    assert len({*found, stamp(other)}) == 6
+    assert stamp(one) == found[-1]
+
+
 def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     assert default_cache() == tmp_path
@@ -275,7 +309,7 @@ def test_pairs_are_written_one_by_one_and_mapped_from_one_file(tmp_path: Path, h
         for number, (a, b) in enumerate(halves):
             retouched, original = (torch.tensor(half).permute(2, 0, 1) for half in (a, b))
             mask = (retouched != original).any(0, keepdim=True)
-            undone = original if number else None
+            undone = retouched // 2 if number else None
             yield TrainingPair(f"{number}\udcff", retouched, original, mask, undone)
 
     file = tmp_path / "pairs"
@@ -290,12 +324,15 @@ def test_pairs_are_written_one_by_one_and_mapped_from_one_file(tmp_path: Path, h
             assert pair.name == other.name
             for name in ("retouched", "original", "mask"):
                 assert torch.equal(getattr(pair, name), getattr(other, name))
+            assert pair.undone is None or torch.equal(pair.undone, other.retouched // 2)
 
 
-@pytest.mark.parametrize("damage", [b"", b"pairs", None])
+@pytest.mark.parametrize("damage", [b"", b"pairs", None, b"pairs-v2"])
 def test_a_file_that_holds_no_pairs_is_refused(tmp_path: Path, damage: bytes | None) -> None:
     file = tmp_path / "pairs"
     write_pairs({"train": (), "val": (), "test": ()}, "digest", file)
+    if damage == b"pairs-v2":
+        damage = file.read_bytes().replace(FILE_FORMAT, damage)
     file.write_bytes(file.read_bytes()[:-1] if damage is None else damage)
     with pytest.raises(ValueError, match="is not a file of prepared pairs"):
         load_dataset(file)

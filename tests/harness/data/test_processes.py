@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import psutil
 import pytest
 
 from harness.console.signals import STOPPED_BY_USER
-from harness.data.files.processes import with_progress
+from harness.data.files import processes
+from harness.data.files.processes import pooled, processes_for, with_progress
+from harness.errors import HarnessError
 
 COMMAND = """
 import sys
@@ -56,6 +59,19 @@ def test_of_many_items_every_tenth_is_remarked_on() -> None:
         said: list[str] = []
         assert list(with_progress(range(total), total, "are read", said.append)) == [*range(total)]
         assert said == [f"{number} of {total} are read." for number in expected]
+
+
+def test_few_items_are_worth_no_process_and_each_has_a_core(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "available_cores", lambda: 4)
+    items = (0, 7, 8, 15, 16, 31, 32, 10_000)
+    assert [processes_for(count) for count in items] == [1, 1, 1, 1, 2, 3, 4, 4]
+
+
+def test_a_process_that_was_ended_is_one_sentence() -> None:
+    with pytest.raises(HarnessError, match="most likely because memory ran out"), pooled(2):
+        raise BrokenProcessPool("a child process terminated abruptly")
 
 
 def check_ended(processes: list[psutil.Process]) -> None:

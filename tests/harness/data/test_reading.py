@@ -16,6 +16,8 @@ from PIL import Image, ImageCms, TiffImagePlugin
 
 import harness
 from harness.data.check.facts import file_notes
+from harness.data.files.pair_folders import PairFiles
+from harness.data.files.pair_reading import read_halves
 from harness.data.files.picture_reading import (
     MAX_PIXELS,
     opened_picture,
@@ -107,6 +109,11 @@ def test_grey_alpha_and_palette_become_rgb(tmp_path: Path) -> None:
     clear = np.dstack([GRADIENT, np.zeros((48, 64), np.uint8)])
     Image.fromarray(clear).save(tmp_path / "clear.png")
     assert (read_picture(tmp_path / "clear.png") == 255).all()
+    half = np.full((48, 64, 4), (100, 0, 255, 51), np.uint8)
+    Image.fromarray(half).save(tmp_path / "half.png")
+    assert np.abs(read_picture(tmp_path / "half.png") - (224.0, 204.0, 255.0)).max() <= 1
+    Image.fromarray(half[..., :3]).save(tmp_path / "colour.png", transparency=(100, 0, 255))
+    assert (read_picture(tmp_path / "colour.png") == 255).all()
     Image.fromarray(GRADIENT[:, :, 0]).save(tmp_path / "grey.png")
     assert np.array_equal(read_picture(tmp_path / "grey.png")[:, :, 2], GRADIENT[:, :, 0])
     Image.fromarray(GRADIENT).quantize(200).save(tmp_path / "palette.png")
@@ -324,8 +331,38 @@ def test_halves_are_split_in_the_middle_or_refused() -> None:
     assert np.array_equal(b, GRADIENT // 2)
     with pytest.raises(UserInputError, match=r"odd number.* --originals DIR"):
         split_halves(GRADIENT[:, :63], Path("p.png"))
-    with pytest.raises(UserInputError, match="too small"):
-        split_halves(GRADIENT[:20], Path("p.png"))
+    for part in (GRADIENT[:31], GRADIENT[:, :62]):
+        with pytest.raises(UserInputError, match="halves are under 32 pixels a side, too small"):
+            split_halves(part, Path("p.png"))
+    assert split_halves(GRADIENT[:32], Path("p.png"))[1].shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "sentence"),
+    [
+        (((64, 48), (64, 40)), r"a\.png and .*b\.png are 64 x 48 and 64 x 40: A and B of a pair"),
+        (((31, 48), (31, 48)), r"a\.png is under 32 pixels a side: too small"),
+        (((48, 31), (48, 31)), r"a\.png is under 32 pixels a side: too small"),
+        (((32, 48), (32, 48)), ""),
+    ],
+)
+def test_two_files_of_a_pair_have_one_size(
+    sizes: tuple[tuple[int, int], ...], sentence: str, tmp_path: Path
+) -> None:
+    for name, size in zip("ab", sizes, strict=True):
+        Image.new("RGB", size, "red" if name == "a" else "blue").save(tmp_path / f"{name}.png")
+    pair = PairFiles("p", tmp_path / "a.png", tmp_path / "b.png")
+    if sentence:
+        with pytest.raises(UserInputError, match=sentence):
+            read_halves(pair)
+    else:
+        assert [half[0, 0].tolist() for half in read_halves(pair)] == [[255, 0, 0], [0, 0, 255]]
+
+
+def test_white_in_a_mask_is_what_is_more_white_than_black(tmp_path: Path) -> None:
+    drawn = np.repeat(np.array([[0, 127, 128, 255]], np.uint8), 10, 1).repeat(40, 0)
+    Image.fromarray(drawn).save(tmp_path / "m.png")
+    assert np.array_equal(read_mask(tmp_path / "m.png", 40, 40), drawn >= 128)
 
 
 def test_a_mask_is_scaled_to_its_pair(tmp_path: Path) -> None:
@@ -384,6 +421,19 @@ def test_damaged_fields_raise_no_other_error(
     file.write_bytes(damaged[: int(keep * len(damaged))])
     with suppress(UserInputError):
         assert warped_back(GRADIENT, file, "AtoB").shape == GRADIENT.shape
+
+
+@pytest.mark.parametrize(
+    ("shape", "value"), [((2, 48, 64), np.nan), ((2, 64, 48), 0), ((1, 48, 64), 0)]
+)
+def test_fields_that_do_not_fit_their_pair_are_refused(
+    shape: tuple[int, int, int], value: float, tmp_path: Path
+) -> None:
+    field = np.zeros(shape, np.float32)
+    field[0, 5, 5] = value
+    save_fields(tmp_path / "p.npz", field, field)
+    with pytest.raises(UserInputError, match=r"p\.npz does not fit its pair of 64 x 48: remove it"):
+        read_field(tmp_path / "p.npz", "field", 48, 64)
 
 
 def test_oversized_fields_are_not_decompressed(

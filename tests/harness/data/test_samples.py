@@ -17,7 +17,9 @@ from harness.data.pairs.built_in import (
     TEST,
     TRAIN,
     VAL,
+    Photograph,
     Window,
+    at_least,
     built_in_pairs,
     choose_windows,
     some_jaw,
@@ -178,6 +180,24 @@ def test_overlap_is_a_share_of_the_smaller_window() -> None:
     assert Window(0, 0, 10).overlap(Window(10, 0, 10)) == 0
 
 
+def test_a_face_is_enlarged_about_its_middle_within_the_photograph() -> None:
+    for window, side, expected in (
+        (Window(40, 30, 20), 10, Window(40, 30, 20)),
+        (Window(40, 30, 20), 30, Window(35, 25, 30)),
+        (Window(2, 50, 20), 30, Window(0, 45, 30)),
+        (Window(70, 1, 20), 50, Window(50, 0, 50)),
+        (Window(40, 55, 20), 50, Window(25, 30, 50)),
+    ):
+        assert at_least(window, side, (100, 80)) == expected
+
+
+def test_a_photograph_that_is_too_small_gives_no_window() -> None:
+    for side, count in ((106, 0), (107, 2)):  # 107 pixels are enlarged by less than 1.2
+        photograph = Image.new("RGB", (side, 200))
+        windows = choose_windows(Photograph("", 2), photograph, 128, np.random.default_rng(0))
+        assert len(list(windows)) == count
+
+
 def test_a_size_the_photographs_cannot_fill_is_refused() -> None:
-    with pytest.raises(ValueError, match="--data"):
-        built_in_pairs(1024)
+    with pytest.raises(ValueError, match=r"up to 614 pixels and .* asks for 615: .*--data"):
+        built_in_pairs(615)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter, laplace, maximum_filter
 
+from harness.data.check.facts import likeness
 from harness.data.check.texture import BAND, texture
 from harness.data.files.overlapping_crops import SCALES, blurred, largest_near
 from harness.data.files.scikit_image import scikit_image_file
@@ -57,3 +58,11 @@ def test_largest_near_is_scipys_maximum_filter() -> None:
     before = values.copy()
     assert np.array_equal(largest_near(values), maximum_filter(values, (3, 5, 5)))
     assert np.array_equal(values, before)
+
+
+def test_pictures_of_one_tone_are_alike_if_their_tones_are() -> None:
+    tones = [texture(np.full((64, 80), tone, np.uint8)) for tone in (90, 97, 98)]
+    face = texture(grey(128))
+    assert [likeness(tones[0], other) for other in (*tones, face)] == [1, 1, 0, 0]
+    assert likeness(face, face) == pytest.approx(1)
+    assert likeness(face, texture(255 - grey(128))) == pytest.approx(-1)

@@ -71,6 +71,9 @@ def test_bad_pairs_are_not_drawn_to_be_held_out(tmp_path: Path) -> None:
     drawn = names()
     assert [len(drawn[split]) for split in ("train", "val", "test")] == [6, 1, 1]
     assert set(bad) < set(drawn["train"])
+    (tmp_path / drawn["val"][0]).write_text("not a picture")
+    # Of five that can be read, four are left to train on, whatever cannot be read besides.
+    assert {split: len(pairs) for split, pairs in names().items()} == {"train": 7, "val": 1}
 
 
 def test_too_small_for_a_preprocess_that_does_not_scale(
@@ -114,6 +117,26 @@ def test_nothing_warped_in_validation(tmp_path: Path, write_pairs: WritePairs, h
         prepared(folder, tmp_path / "c")
 
 
+def test_nothing_warped_in_the_held_out_pairs_leaves_none(
+    tmp_path: Path, write_pairs: WritePairs, halves
+) -> None:
+    """The finalists are then compared on the validation pairs, as without a test split."""
+    folder = write_pairs(tmp_path / "data", train=1, val=1, test=1)
+    Image.fromarray(np.hstack([halves[5][1]] * 2)).save(folder / "test" / "test0.png")
+    made = prepared(folder, tmp_path / "c")
+    assert (made.n_train, made.n_val, made.n_test) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_split_without_a_readable_pair_is_refused(
+    tmp_path: Path, write_pairs: WritePairs, split: str
+) -> None:
+    folder = write_pairs(tmp_path / "data", train=1, val=1)
+    (folder / split / f"{split}0.png").write_text("not a picture")
+    with pytest.raises(UserInputError, match=f"data has no readable pair left for {split}"):
+        prepared(folder, tmp_path / "c", skip_bad=True)
+
+
 @pytest.mark.parametrize(
     ("white", "message"),
     [(0, "0.000%"), (1, "0.006%")],
@@ -126,14 +149,15 @@ def test_almost_black_masks_are_refused_with_name_and_rule(
     mask = np.zeros((128, 128), np.uint8)
     mask[64, 64 : 64 + white] = 255
     (folder / "masks" / "val").mkdir(parents=True)
-    for number in range(2):
+    for number in (1, 0):  # the one with the most white is named
         Image.fromarray(mask).save(folder / "masks" / "val" / f"val{number}.png")
+        mask[64, 64] = 0
     with pytest.raises(UserInputError) as caught:
         prepared(folder, tmp_path / "c")
     for part in (
         "a warped region of at least 0.05% of its area",
         message,
-        "masks/val/val0.png, has ",
+        f"masks/val/val{min(white, 1)}.png, has ",
     ):
         assert part in str(caught.value)
     assert "same picture" not in str(caught.value)

@@ -1,5 +1,6 @@
 """The scores of a training: the best one, overfitting, the CSV file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,18 +41,34 @@ def test_overfitting_needs_four_percent_of_the_best_in_three_scores_in_a_row(
     best = {"score": 0.5, "train_score": 0.5}
     later = {"score": 0.5 * (1 - worse), "train_score": 0.5 + 0.5 * better}
     assert History(1, [best, *[later] * scores]).overfits() == overfits
+    below = [
+        {"score": row["score"] - 1, "train_score": row["train_score"]} for row in (best, later)
+    ]
+    assert History(1, [below[0], *[below[1]] * scores]).overfits() == overfits  # score below zero
     assert History(1, [{**best, "score": 0.1}, best, *[later] * scores]).overfits() == overfits
 
 
 def test_the_best_score_is_the_lowest_when_minimising() -> None:
     history = History(-1)
     led = []
-    for score in (0.5, 0.3, 0.4, 0.35):
+    for epoch, score in enumerate((0.5, 0.3, 0.4, 0.3)):
         led.append(history.is_best(score))
-        history.rows.append({"score": score})
-    assert led == [True, True, False, False]
-    assert history.best == {"score": 0.3}
+        history.rows.append({"epoch": epoch, "score": score})
+    assert led == [True, True, False, False]  # no score equal to the best one replaces it
+    assert history.best == {"epoch": 1, "score": 0.3}
     assert history.scores_since_best() == 2
+
+
+def test_overfitting_is_told_with_the_scores_that_show_it() -> None:
+    rows = [
+        {"epoch": epoch, "score": score, "train_score": train}
+        for epoch, score, train in ((2, 0.1, 0.2), (3, 0.5, 0.6), (4, 0.45, 0.7), (5, 0.4, 0.8))
+    ]
+    assert History(1, rows).overfitting_remark() == (
+        "Overfitting: since epoch 3 the score has become worse on validation pairs "
+        "(0.5000 to 0.4000) and better on training pairs (0.6000 to 0.8000); more pairs would "
+        "help, or best_net_G.pth as it is."
+    )
 
 
 def test_history_as_csv() -> None:
@@ -67,3 +84,8 @@ def test_a_training_that_restores_nothing_is_told(sign: int, better: float, told
     best, *rest = last_lines(outcome)
     assert best.startswith(f"Best score {0.5 + sign * better:.4f} at epoch 3 of 9; the input")
     assert any("no better than returning the input" in line for line in rest) == told
+    assert rest[-1] == "Use it: harness restore out/best_net_G.pth PICTURES --out restored"
+    stopped, *same = last_lines(replace(outcome, ended="stopped"))
+    assert stopped.startswith("Stopped after epoch 9; everything is saved: run the same command")
+    assert same == [best, *rest]
+    assert last_lines(replace(outcome, history=History(sign))) == []

@@ -1,5 +1,6 @@
 """`harness train` refuses unusable input with one sentence and writes nothing."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,27 @@ def test_a_training_that_began_with_other_networks_is_refused_in_words(tmp_path:
     claim_folder(tmp_path, {"init_from": []})
     with pytest.raises(UserInputError, match=r"with other networks to begin with \(--init-from\):"):
         claim_folder(tmp_path, {"init_from": ["a" * 32]})
+
+
+@pytest.mark.parametrize("saved", [[], [""], ["stage9", "stage10"]])
+def test_the_weights_of_another_training_are_named_where_they_are(
+    saved: list[str], tmp_path: Path
+) -> None:
+    claim_folder(tmp_path, {"seed": 0})
+    for age, stage in enumerate(reversed(saved)):
+        network = tmp_path / stage / "latest_net_G.pth"
+        network.parent.mkdir(exist_ok=True)
+        network.touch()
+        os.utime(network, (1000 - age, 1000 - age))
+    with pytest.raises(UserInputError) as refused:
+        claim_folder(tmp_path, {"seed": 1})
+    rest = str(refused.value).partition("choose another folder with --out DIR")[2]
+    assert rest == (
+        f" (there --init-from {tmp_path / saved[-1] / 'latest_net_G.pth'} continues from its "
+        "weights)."
+        if saved
+        else "."
+    )
 
 
 def test_what_differs_from_a_training_is_named_with_its_values() -> None:

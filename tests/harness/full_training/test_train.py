@@ -1,6 +1,7 @@
 """`harness train`: its files, its stages, early stopping, initial weights."""
 
 import csv
+import errno
 import itertools
 import re
 import sys
@@ -26,7 +27,8 @@ from harness.full_training.view import (
     Scored,
     StageBegan,
 )
-from harness.paths import TrainingStagePaths
+from harness.paths import TrainingPaths, TrainingStagePaths
+from harness.tracking.outbox import Ending
 from harness.training.epochs import Schedule
 from harness.training.networks import build_discriminator, build_generator
 from reports.export.best_yaml import as_yaml, best_config
@@ -114,6 +116,9 @@ def test_one_mlflow_run_contains_every_epoch(
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert files == {"images", "panel.png", "scores.csv"}
     assert run.data.params["lambda_L1"] == "100.0"
+    assert run.info.run_name == "train out"
+    known = {"study": "portraits", "weights": "random", "device": "cpu", "role": "training"}
+    assert {**known, "objective": "boundary_sharpness"}.items() <= run.data.tags.items()
 
 
 def test_the_second_stage_starts_from_the_weights_of_the_first(
@@ -168,6 +173,52 @@ def test_every_stage_counts_on_from_all_before_it(monkeypatch: pytest.MonkeyPatc
     nothing: Any = None
     run_stages(plan, nothing, nothing, nothing)
     assert begun == [0, 6, 16]
+
+
+@pytest.mark.parametrize(
+    ("end", "recorded", "raised"),
+    [
+        ("finished", Ending("FINISHED", "finished"), None),
+        ("early", Ending("FINISHED", "early"), None),
+        ("stopped", Ending("KILLED", "stopped", "stopped by user"), None),
+        (HarnessError("it diverged"), Ending("FAILED", "failed", "it diverged"), "^it diverged$"),
+        (ValueError("a fault"), Ending("FAILED", "failed", "the training failed"), "^a fault$"),
+        (
+            OSError(errno.ENOSPC, "no space"),
+            Ending("FAILED", "failed", "the training failed"),
+            "^The disk that holds .*out is full: .* the same command again to continue",
+        ),
+    ],
+)
+def test_mlflow_is_told_how_a_training_ended(
+    end: str | Exception,
+    recorded: Ending,
+    raised: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run_stages(*_: Any) -> Any:
+        if isinstance(end, Exception):
+            raise end
+        return SimpleNamespace(ended=end)
+
+    told: list[Ending] = []
+    config: Any = SimpleNamespace(out=tmp_path / "out")
+    plan = SimpleNamespace(paths=TrainingPaths(config.out), facts={}, epochs=1)
+    for name, stand_in in (
+        ("plan_training", lambda _: plan),
+        ("opening_lines", lambda _: ()),
+        ("open_tracker", lambda *_: SimpleNamespace(close=told.append)),
+        ("run_stages", run_stages),
+    ):
+        monkeypatch.setattr(f"harness.full_training.train.{name}", stand_in)
+    if raised is None:
+        assert train_fully(config, RecordingView()).ended == end
+    else:
+        with pytest.raises(Exception, match=raised):
+            train_fully(config, RecordingView())
+    assert told == [recorded]
+    assert [file.name for file in config.out.iterdir()] == ["training.yaml"]
 
 
 def test_denormals_are_flushed_during_training_only(

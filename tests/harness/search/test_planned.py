@@ -1,16 +1,20 @@
 """What a planned search hands on to its workers, number by number; and a planned training."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from portraits import planned, write_best, write_pairs
 
+from harness.config.best_config import Stage
 from harness.config.profiles import PROFILES
 from harness.config.settings import TrainSettings
 from harness.config.train_config import TrainConfig
-from harness.full_training.plan import plan_training
+from harness.errors import UserInputError
+from harness.full_training.plan import plan_training, settings_for_stage
+from harness.full_training.train import mlflow_params, opening_lines
 from harness.training.networks import build_generator
 from harness.trials.devices import Slots
 
@@ -183,8 +187,9 @@ def test_the_recommendation_is_run_first_and_the_budget_pays_for_its_confirmatio
     assert plan.setup.data.n_test == 2
 
 
-def planned_training(folder: Path, pairs: Path, **asked: Any) -> Any:
-    write_best(folder / "best.yaml")
+def planned_training(folder: Path, pairs: Path | None, **asked: Any) -> Any:
+    if not (folder / "best.yaml").exists():
+        write_best(folder / "best.yaml")
     given = {
         "config": folder / "best.yaml",
         "out": folder / "out",
@@ -221,3 +226,135 @@ def test_a_full_training_is_as_long_as_was_asked_for(tmp_path: Path, pairs: Path
     (stage,) = plan.stages
     assert (stage.schedule.epochs, stage.schedule.epochs_decay) == (0, 1000)
     assert (stage.check_every, stage.save_every) == (3, 5)
+
+
+Prepared = list[tuple[Any, ...]]
+
+
+@pytest.fixture
+def prepared(monkeypatch: pytest.MonkeyPatch) -> Prepared:
+    """What is asked of pairs, which are not prepared."""
+    asked: Prepared = []
+
+    def prepare_data(
+        data: Path, direction: str, train: TrainSettings, cache: Path, **rest: Any
+    ) -> Any:
+        asked.append((data, direction, train.load_size, train.crop_size, rest))
+        digest = f"{direction} {train.load_size}"
+        return SimpleNamespace(
+            file=Path("pairs"), digest=digest, n_train=30, n_val=4, source="faces", **rest
+        )
+
+    monkeypatch.setattr("harness.data.pairs.prepare.prepare_data", prepare_data)
+    monkeypatch.setattr("harness.data.check.at_start.check_at_start", lambda *_, **__: ("Note.",))
+    return asked
+
+
+def test_the_pairs_of_a_full_training_are_checked_for_what_they_are(
+    tmp_path: Path, pairs: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, bool, bool, bool]] = []
+
+    def check_at_start(data: Path, direction: str, **given: Any) -> tuple[str, ...]:
+        assert (data, given["profile"]) == (pairs_of, "")
+        asked.append((direction, given["chosen"], given["resumed"], given["made"]))
+        return ()
+
+    monkeypatch.setattr("harness.data.check.at_start.check_at_start", check_at_start)
+    pairs_of = tmp_path / "pairs"
+    pairs_of.mkdir()
+    planned_training(tmp_path, pairs_of, direction=None)
+    planned_training(tmp_path, pairs_of, direction="BtoA")
+    (pairs_of / "made.jsonl").touch()
+    planned_training(tmp_path, pairs_of)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "training.yaml").touch()
+    write_best(tmp_path / "best.yaml", provenance={"data": str(pairs), "direction": "BtoA"})
+    planned_training(tmp_path, pairs_of, direction=None)
+    assert asked == [
+        ("AtoB", False, False, False),
+        ("BtoA", True, False, False),
+        ("AtoB", True, False, True),
+        ("BtoA", True, True, True),
+    ]
+
+
+def test_a_window_of_the_perceptual_loss_is_never_larger_than_the_pictures() -> None:
+    stage = Stage(load_size=80, crop_size=64, lr=1e-4, epochs=1, epochs_decay=0)
+    for window, expected in ((None, None), (48, 48), (64, 64), (65, None)):
+        train = PROFILES["quick"].model_copy(update={"perceptual_window": window})
+        changed = settings_for_stage(stage, train)
+        assert changed.perceptual_window == expected
+        assert (changed.load_size, changed.crop_size) == (80, 64)
+
+
+def test_a_full_training_uses_every_pair_in_the_direction_of_the_search(
+    tmp_path: Path, pairs: Path, prepared: Prepared
+) -> None:
+    """And the pairs of the search, unless others are named."""
+    stages = [
+        {"load_size": 136, "crop_size": 128, "lr": 3e-4, "epochs": 3, "epochs_decay": 5},
+        {"load_size": 256, "crop_size": 256, "lr": 1e-4, "epochs": 7, "epochs_decay": 9},
+    ]
+    write_best(
+        tmp_path / "best.yaml",
+        stages=stages,
+        provenance={"data": str(pairs), "direction": "BtoA", "objective": "boundary_sharpness"},
+    )
+    plan = planned_training(tmp_path, None, direction=None, seed=5)
+    rest = {"seed": 5, "every_pair": True}
+    assert prepared == [(pairs, "BtoA", 136, 128, rest), (pairs, "BtoA", 256, 256, rest)]
+    assert plan.facts["data"] == ["BtoA 136", "BtoA 256"]
+    assert plan.epochs == 24
+    assert [stage.paths.folder.name for stage in plan.stages] == ["stage1", "stage2"]
+    assert "Note." not in plan.remarks  # the search has checked these pairs
+    params = mlflow_params(plan)
+    assert params["seed"] == 5
+    assert {name: value for name, value in params.items() if "/" in name} == {
+        "stage1/lr": 3e-4, "stage1/crop_size": 128, "stage1/epochs": 3, "stage1/epochs_decay": 5,
+        "stage2/lr": 1e-4, "stage2/crop_size": 256, "stage2/epochs": 7, "stage2/epochs_decay": 9,
+    }  # fmt: skip
+    with pytest.raises(UserInputError, match=r"--crop-size and the stages of .*best\.yaml exclude"):
+        planned_training(tmp_path, None, crop_size=128)
+    planned_training(tmp_path, tmp_path, direction="AtoB", epochs=None)
+    assert [asked[:2] for asked in prepared[2:]] == [(tmp_path, "AtoB")] * 2
+
+
+def test_a_full_training_begins_with_what_will_be_trained(
+    tmp_path: Path, pairs: Path, prepared: Prepared
+) -> None:
+    plan = planned_training(tmp_path, pairs, epochs=30, epochs_decay=10, lr_policy="cosine")
+    assert opening_lines(plan) == (
+        f"Training {tmp_path / 'best.yaml'}: L1 100, perceptual 5, 2 layers, lsgan, lr 4e-4; "
+        "unet_128, ngf 4; on cpu, weights random.",
+        f"30 + 4 pairs of faces. Everything goes to {tmp_path / 'out'}",
+        "Note.",
+        *plan.remarks[1:],
+    )
+    params = mlflow_params(plan)
+    assert (params["epochs"], params["epochs_decay"], params["crop_size"]) == (30, 10, 128)
+    assert (params["lr"], params["seed"], params["n_layers_D"]) == (4e-4, 0, 2)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({"epochs": 7}, {"epochs_decay": 7}, {"load_size": 144}, {"crop_size": 256}),
+        *({"lr_policy": "step"}, {"lr_decay_iters": 7}, {"direction": "BtoA"}, {"seed": 1}),
+        *({"objective": "boundary_sharpness_vgg"}, {"check_every": 7}, {"patience": 7}),
+        {"init_from": [Path("latest_net_G.pth")]},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_a_training_is_continued_with_all_that_decides_its_result(
+    tmp_path: Path,
+    pairs: Path,
+    prepared: Prepared,
+    changed: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """How often checkpoints are kept, and where it runs, decide nothing."""
+    monkeypatch.setattr("harness.training.init_from.check_fits", lambda *_: None)
+    usual = planned_training(tmp_path, pairs, load_size=256).facts
+    assert planned_training(tmp_path, pairs, **{"load_size": 256, **changed}).facts != usual
+    assert planned_training(tmp_path, pairs, load_size=256, save_every=7).facts == usual
