@@ -110,8 +110,13 @@ def test_the_recommended_setting_is_exported_also_where_the_space_leaves_it_out(
     assert held["verdict"] == "as the driver says"
     assert length_of_export(study, held, False, False).startswith("This is the full training")
     assert "# Study boundary-sharpness, recommended: as the" in as_script(held)
-    with pytest.raises(ValueError, match="no completed trial of the guide's recommended"):
-        best_config(make_study(6), "recommended")
+    left_out["mean"] = None
+    for without in (
+        make_study(6),
+        make_study(6, finalists=finals_of(0.1, 0.2, rows=[first, last])),
+    ):
+        with pytest.raises(ValueError, match="no completed trial of the guide's recommended"):
+            best_config(without, "recommended")
 
 
 def test_the_better_of_the_two_is_named_also_where_the_baseline_diverged_once() -> None:
@@ -230,6 +235,8 @@ def test_a_leader_below_the_unchanged_input_is_not_recommended_but_more_search()
     StudyRecord.note(study, tracking_uri="http://tracking:5000")
     mirrored = ["--tracking-uri", "http://tracking:5000", "--budget", "96"]
     assert words(decided(study).command) == [*words(found.command)[:-2], *mirrored]
+    StudyRecord.note(study, budget=60, finalists=None)  # their runs are the rest of it
+    assert words(decided(study).command)[-2:] == ["--budget", "120"]
 
 
 def test_a_study_that_kept_no_options_is_searched_on_by_hand() -> None:
@@ -244,6 +251,11 @@ def test_the_recommended_setting_below_the_unchanged_input_is_not_kept_either() 
         "search",
         f"Search on: t006 leads, {BELOW}, so the blur stays",
     )
+
+
+def test_a_leader_that_scores_what_doing_nothing_scores_is_no_remedy() -> None:
+    level = HIGH | {"noop": make_study(8).best_value}
+    assert decided(make_study(8, budget=8, baseline=level)).verb == "search"
 
 
 @pytest.mark.parametrize(("noop", "verb"), [(0.0, "search"), (0.9, "try")])
@@ -270,6 +282,7 @@ def test_the_recommended_setting_may_lead_in_single_runs() -> None:
     assert found.sentence == (
         f"Keep the recommended setting {RECOMMENDED}: nothing tried scored better"
     )
+    assert ", the recommended setting" not in found.why  # it is the one whose score is told
 
 
 def test_a_search_that_goes_on_decides_nothing_yet() -> None:
@@ -278,6 +291,7 @@ def test_a_search_that_goes_on_decides_nothing_yet() -> None:
     assert found.sentence == "Not decided yet: t006 leads after 9 of 50 trials"
     assert found.as_is is not None
     assert found.as_is.sentence == "With train.py as it is: t007 leads"
+    assert found.trains == ""  # its command only shows the search's state
     study = study_of_both_kinds(9)
     StudyRecord.note(study, undertaken=Undertaken(trials=9, runs=15, jobs=1, began=0.0))
     found = decided(study)  # stopped while its finalists were trained again
@@ -288,6 +302,8 @@ def test_a_search_that_goes_on_decides_nothing_yet() -> None:
     running = make_study(8, budget=8)
     running.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
     assert decided(running).verb == "wait"
+    StudyRecord.note(running, undertaken=Undertaken(trials=8, runs=0, jobs=1, began=0.0))
+    assert decided(running).sentence == "Not decided yet: t006 leads after 8 of 8 trials"
 
 
 def test_finalists_that_are_still_trained_are_waited_for() -> None:

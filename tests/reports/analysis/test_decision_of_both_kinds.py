@@ -31,6 +31,7 @@ def test_both_kinds_have_a_second_answer_for_train_py_as_it_is() -> None:
     )
     held = best_config(study_of_both_kinds(finalists=finals))
     assert (held["trial"], held["as_is"]["trial"]) == (3, 6)
+    assert (held["decision"], held["as_is"]["decision"]) == found.answers
     assert found.answers == (
         f"{found.sentence}. {found.why}",
         f"{found.as_is.sentence}. {found.as_is.why}",

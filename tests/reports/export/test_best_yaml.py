@@ -17,6 +17,7 @@ from reports.export.best_yaml import as_command, as_script, as_yaml, best_config
 from tests.synthetic_studies import (
     BEST,
     SPACE,
+    TRAIN,
     add_trial,
     empty_study,
     finals_of,
@@ -55,6 +56,32 @@ def test_the_winner_with_all_that_made_it() -> None:
     assert config["provenance"]["data_digest"] == "0123456789abcdef"
     assert config["provenance"]["versions"]["torch"] == "2.15.0"
     assert config["provenance"]["mlflow_run"] == f"run-{config['trial']}"
+    assert config["provenance"]["seed"] == own["seed"] != noted["seed"]
+    assert config["provenance"]["objective"] == "boundary_sharpness"
+
+
+def test_a_confirmed_setting_has_the_score_of_its_repeats_and_that_of_the_search(
+    tmp_path: Path,
+) -> None:
+    finals = finals_of(0.01, 0.03)
+    study = make_study(12, finalists=finals)
+    config, trial = best_config(study), study.trials[3]
+    assert config["score"] == {
+        "mean": pytest.approx(0.31), "ci95": pytest.approx([0.30, 0.32]), "repeats": 3,
+        "steps": 600, "pairs": "12 held out from the search", "components": {"D": 0.3},
+        "noop": 0.317, "weights": "pretrained",
+    }  # fmt: skip
+    assert (config["searched"]["mean"], config["searched"]["steps"]) == (trial.value, 400)
+    assert config["baseline"]["ci95"] == pytest.approx([0.28, 0.3])
+    # The first one's weights, where an earlier version recorded no other's.
+    assert config["checkpoint"] == "checkpoints/f00_net_G.pth"
+    assert best_config(study, 6)["checkpoint"] is None
+    finals["rows"][0]["checkpoint"] = "checkpoints/f03_net_G.pth"
+    study.set_user_attr("finalists", finals)
+    assert best_config(study, folder=tmp_path)["checkpoint"] is None  # it was removed
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "f03_net_G.pth").touch()
+    assert best_config(study, folder=tmp_path)["checkpoint"] == "checkpoints/f03_net_G.pth"
 
 
 def test_it_is_read_back_as_it_was() -> None:
@@ -94,6 +121,7 @@ def test_epochs_are_counted_by_the_pairs_that_the_command_reads(netG: str, epoch
     shorter = "about 396 steps at 128 px in whole epochs, where it had 400. W"  # than 7 x 66
     assert ("about 400 steps at 128 px. W" if here else shorter) in told
     assert ("reads all 66 pairs" in " ".join(config["notes"])) is not here
+    assert ("epochs of 66 steps each, as" in " ".join(config["notes"])) is not here
     study.set_user_attr("trainer", "external")  # which trained whole epochs: 9 x 48 steps
     assert here or "epochs 7 " in best_config(study)["command"].replace("\\\n", "")
 
@@ -129,12 +157,19 @@ def test_another_program_is_told_the_kind_of_device_that_ran_the_trials(
     program = {
         "file": "mine.yaml",
         "folder": "/mine",
-        "command": ["./train", "{pairs}", "{out}", "{device}"],
+        "command": ["./train", "{pairs}", "{start_G}", "{start_D}", "{seed}", "{device}"],
         "pairs": "pairs",
         "inputs": "inputs",
     }
-    config = best_config(make_study(12, device=device, program=program))
-    assert config["command"].splitlines()[-1].endswith(f" {kind}")
+    study = make_study(12, device=device, program=program)
+    config = best_config(study, 5)
+    start = "/runs/boundary-sharpness/checkpoints/warm_start/latest_net"
+    assert config["command"].splitlines()[-1].split() == [
+        *("./train", "pairs", f"{start}_G.pth", f"{start}_D_3_vanilla.pth", "1005", kind)
+    ]
+    assert length_of_export(study, config, repeat_trial=False, copy=False) == ""  # unknown
+    with pytest.raises(ValueError, match=r"mine\.yaml describes, .*: leave --repo out"):
+        best_config(study, 5, {**SHARED, "options": []})
 
 
 def test_the_progressive_recipe_exports_both_stages() -> None:
@@ -146,6 +181,31 @@ def test_the_progressive_recipe_exports_both_stages() -> None:
     assert sizes == [(512, 256, 2e-4), (1024, 1024, 1e-4)]
     assert {(s["epochs"], s["epochs_decay"]) for s in config["stages"]} == {(500, 500)}
     assert "stages" not in best_config(make_study(12), 4)
+    told = length_of_export(make_study(12), config, repeat_trial=False, copy=False)
+    assert "1024 px, ngf 64, 2 x (500 + 500) epochs, with the searched settings rounded" in told
+    moving = make_study(12, train=TRAIN | {"netG": "warp_unet_128"})
+    config = best_config(moving, 5)
+    told = length_of_export(moving, config, repeat_trial=False, copy=False)
+    assert "1024 px, ngf 16, 2 x (500 + 500) epochs, with the settings exactly" in told
+    there = length_of_export(moving, config, repeat_trial=False, copy=True)
+    assert "1024 px, ngf 64, 2 x (500 + 500) epochs, with the searched settings rounded" in there
+
+
+def test_a_trial_of_full_size_with_a_narrower_network_was_smaller_too() -> None:
+    for ngf in (64, 16):
+        study = make_study(9, train=TRAIN | {"crop_size": 1024, "ngf": ngf})
+        told = length_of_export(study, best_config(study, 0), repeat_trial=False, copy=False)
+        assert ("The trials were smaller (1024 px, ngf 16)" in told) == (ngf == 16)
+
+
+def test_the_profiles_settings_of_a_recipe_are_not_those_of_its_full_training() -> None:
+    study = empty_study()
+    for recipe in ("recommended", None):
+        add_trial(study, BEST, recipe=recipe, extras={"ngf": 32})
+    for number, ngf in ((0, 64), (1, 32)):
+        config = best_config(study, number)
+        assert "--ngf 32 " in config["command"]
+        assert f"--ngf {ngf} " in config["full_command"]
 
 
 def test_the_recommended_recipe_is_not_compared_with_itself() -> None:
@@ -264,7 +324,37 @@ def test_commands_for_a_copy_are_in_its_words(
         assert "'/the copy/.venv/bin/python' train.py" in text
         for option in ("--gpu_ids -1", "--display_id -1"):
             assert (option in text) == (option in said)
-    assert not any("gpu_ids" in need for need in config["needs"])
+    assert config["needs"] == best_config(study, 0, {**SHARED, "options": options})["needs"]
+    assert "built-in pictures" in " ".join(config["needs"])  # that is all
+
+
+@pytest.mark.parametrize(("device", "without_gpu"), [("cpu", True), ("cuda:0", False)])
+def test_commands_for_any_copy_say_what_older_ones_need(device: str, without_gpu: bool) -> None:
+    study = make_study(12, device=device)
+    assert ("--gpu_ids -1" in " ".join(best_config(study, 0)["needs"])) == without_gpu
+    for key in ("command", "full_command"):
+        for number, perceptual in ((0, False), (1, True)):
+            first = best_config(study, number)[key].splitlines()[0]
+            assert first.startswith("test -f models/pix2pix_with_perceptual_model.py") == perceptual
+
+
+def test_scripts_say_where_they_run_unless_they_go_there() -> None:
+    moving = make_study(9, train=TRAIN | {"netG": "warp_unet_128"})
+    copy = {**SHARED, "options": known(best_config(make_study(9), 0))}
+    for config, anywhere in (
+        (best_config(make_study(9), 0), False),
+        (
+            best_config(
+                make_study(9, warm_start_folder=None),
+                0,
+                copy | {"options": {*copy["options"], "lr_decay_iters"}},
+            ),
+            True,
+        ),
+        (best_config(moving, 0), True),
+    ):
+        assert ("# Run it in a checkout" in as_script(config)) is not anywhere
+    assert "put your own folder" in " ".join(best_config(moving, 0)["needs"])
 
 
 def test_the_copy_that_ran_the_trials_is_the_one_that_commands_are_for() -> None:

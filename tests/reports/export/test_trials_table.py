@@ -150,15 +150,15 @@ def test_markdown_keeps_hostile_words_in_their_cells() -> None:
 
 
 def test_no_text_of_the_csv_is_a_formula_and_numbers_stay_numbers() -> None:
-    study = make_study(3)
-    frame = trials_frame(study)
-    for number, text in enumerate(("=HYPERLINK(1)", "@x", "-1 of 2")):
+    frame = trials_frame(make_study(6))
+    texts = ("=HYPERLINK(1)", "@x", "-1 of 2", "+1", "\t=1", "\r=1")
+    for number, text in enumerate(texts):
         frame.loc[number, "reason"] = text
     frame.loc[0, "score"] = -0.25
-    rows = list(csv.DictReader(io.StringIO(as_csv(frame))))
-    assert [row["reason"] for row in rows] == ["'=HYPERLINK(1)", "'@x", "'-1 of 2"]
+    rows = list(csv.DictReader(io.StringIO(as_csv(frame), newline="")))
+    assert [row["reason"] for row in rows] == [f"'{text}".replace("\r", "\n") for text in texts]
     assert rows[0]["score"] == "-0.25"
-    assert [row["trial"] for row in rows] == ["0", "1", "2"]
+    assert [row["trial"] for row in rows] == ["0", "1", "2", "3", "4", "5"]
 
 
 def test_the_markdown_has_every_setting_that_tells_trials_apart() -> None:

@@ -10,7 +10,7 @@ from optuna import Study
 from reports.analysis.summary import summarise
 from reports.export.trials_table import trials_frame
 from reports.page.figures import all_figures, course, losses
-from reports.page.figures_by_setting import BANDS, scale
+from reports.page.figures_by_setting import BANDS, scale, visible_bands
 from reports.record.trial import RungRecord
 from tests.synthetic_studies import make_study
 
@@ -54,6 +54,7 @@ def test_history_is_every_score_and_the_best_so_far(
         "warm_start_short": [summary.warm_start] * 2,
         "recommended_short": [summary.baseline.score] * 2,
     }
+    assert [line["x"] for line in lines] == [[0, 39]] * 3  # from the first trial to the last
 
 
 def test_where_less_is_better_the_best_so_far_falls() -> None:
@@ -72,6 +73,27 @@ def test_a_setting_is_drawn_against_the_score_with_the_winner_marked(
         assert points["x"] == done[name].tolist()
         assert points["y"] == done["score"].tolist()
         assert (star["x"], star["y"]) == ([winner[name]], [winner["score"]])
+
+
+def test_bands_reach_as_far_as_the_values_that_were_tried(
+    drawn: tuple[pd.DataFrame, dict[str, Any]],
+) -> None:
+    done, figures = drawn
+    for name, bands in BANDS.items():
+        layout = figures[f"slice-{name}"]["layout"]
+        low, high = done[name].min(), done[name].max()
+        ends = [(max(band.low, low), min(band.high, high)) for band in bands]
+        shown = [two for two in ends if two[0] < two[1]]
+        assert [(shape["x0"], shape["x1"]) for shape in layout["shapes"]] == shown
+        log = name != "lambda_perceptual"  # where plotly wants the exponent
+        middles = [(a * b) ** 0.5 if log else (a + b) / 2 for a, b in shown]
+        places = [label["x"] for label in layout["annotations"]]
+        assert [10**x if log else x for x in places] == pytest.approx(middles)
+        if log:
+            axis = layout["xaxis"]
+            assert [float(text) for text in axis["ticktext"]] == axis["tickvals"]
+    narrow = done[done["lr"].between(1.2e-4, 1.7e-4)]  # the guide names no rate in between
+    assert visible_bands(narrow, "lr") == []
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
@@ -99,6 +121,8 @@ def test_losses_are_parts_of_what_they_were_at_the_first_rung() -> None:
         "G_GAN": ([100, 200], [1, 1.2]),
         "D_real": ([100, 200], [1, 0.5]),
     }
+    nothing = [rung.model_copy(update={"losses": {"G_GAN": 0.0}}) for rung in RUNGS]
+    assert losses(nothing, say)["data"] == []
     (line,) = course(RUNGS, say)["data"]
     assert (line["x"], line["y"]) == ([100, 200], [0.2, 0.3])
 
