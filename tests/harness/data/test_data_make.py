@@ -1,6 +1,7 @@
 """`harness data make` and `preview`: pairs that can be undone, and can be looked at."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -387,6 +388,9 @@ def test_commands(
     made = run(app, ["make", *options])
     assert made.exit_code == 0
     assert f"look: harness data preview '{out}'" in made.output
+    bounds = re.search(r"doing nothing (0\.\d+), warping back (0\.\d+);", made.output)
+    assert bounds is not None
+    assert float(bounds[1]) < float(bounds[2])
     assert len(find_pairs(out).splits["train"]) == 2
     missing = run(app, ["check", str(tmp_path / "nowhere")])
     assert isinstance(missing.exception, UserInputError)

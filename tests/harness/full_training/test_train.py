@@ -113,6 +113,9 @@ def test_one_mlflow_run_contains_every_epoch(
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert files == {"images", "panel.png", "scores.csv"}
     assert run.data.params["lambda_L1"] == "100.0"
+    assert run.info.run_name == f"train {finished[0].name}"
+    named = {"role": "training", "device": "cpu", "weights": "random", "state": "finished"}
+    assert run.data.tags | named == run.data.tags
 
 
 def test_the_second_stage_starts_from_the_weights_of_the_first(

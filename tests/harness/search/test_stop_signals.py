@@ -15,7 +15,7 @@ from searching import Heard
 
 import harness.search.search
 from harness.console.events import Stopping
-from harness.console.signals import SECOND_AFTER, STOPPED_BY_USER
+from harness.console.signals import SECOND_AFTER, STOP_SIGNALS, STOPPED_BY_USER
 from harness.search.result import StopReason
 from harness.search.stop_signals import StopSwitch
 
@@ -40,12 +40,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_one_request_that_comes_as_several_signals_stops_in_order(clock: list[float]) -> None:
     """GNU `timeout` signals its child, and 2 ms later its whole group."""
     stop = StopSwitch(None)
+    before = [signal.getsignal(each) for each in STOP_SIGNALS]
     with stop.on_signals():
         for later in (0.0, 0.002, SECOND_AFTER - 0.01):
             clock[0] = 100.0 + later
             os.kill(os.getpid(), signal.SIGTERM)
             assert stop()
     assert stop.reason == "user"
+    assert [signal.getsignal(each) for each in STOP_SIGNALS] == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

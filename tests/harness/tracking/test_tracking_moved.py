@@ -95,6 +95,7 @@ def test_a_whole_search_moves_with_its_model(runs: Path, tmp_path: Path) -> None
         place = client.get_model_version_download_uri("remover", version.version)
         assert place.startswith((later / "mlflow-artifacts").as_uri())
         assert (Path(place.removeprefix("file://")) / "best.yaml").exists()
+        assert version.source.startswith((later / "mlflow-artifacts").as_uri())
 
 
 def test_what_another_program_notes_meanwhile_does_not_lead_out_of_the_folder(

@@ -3,19 +3,23 @@
 import json
 import logging
 import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from driving import Instant, make_plan
 from mirroring import began, opened, pictures, scored, study_store, tracker_of
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ErrorCode
 from searching import Heard
 
 import harness.search.search
 import harness.tracking.study_runs
 from harness.console.events import Note
 from harness.search.stop_signals import StopSwitch
-from harness.tracking.client import RefusedError, UnavailableError
+from harness.tracking.client import RefusedError, UnavailableError, classified_errors
 from harness.tracking.model_registry import SearchResults
 from harness.tracking.outbox import Entry, Outbox
 from harness.tracking.sender import Deliveries
@@ -273,6 +277,27 @@ def test_the_end_of_a_search_restores_its_experiment_too(runs: Path) -> None:
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["mlflow.note.content"] == "the note"
     assert len(said) == 1
+    assert opened(runs).parent == store.parent  # it goes on in the same run
+    assert store.client.get_run(store.parent).info.status == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        *((code, RefusedError) for code in ("INVALID_PARAMETER_VALUE", "INVALID_STATE")),
+        *((code, RefusedError) for code in ("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST")),
+        *((code, UnavailableError) for code in ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR")),
+        *((code, UnavailableError) for code in ("REQUEST_LIMIT_EXCEEDED", "PERMISSION_DENIED")),
+    ],
+)
+def test_only_what_no_retry_can_mend_is_refused_for_good(code: str, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match=r"^no$"), classified_errors():
+        raise MlflowException("no\nmore", ErrorCode.Value(code))
+
+
+def test_the_database_lets_readers_in_while_a_search_writes(runs: Path) -> None:
+    with closing(sqlite3.connect(runs / "mlflow.db")) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_search_beside_a_damaged_database_is_whole_and_logs_why(runs: Path) -> None:

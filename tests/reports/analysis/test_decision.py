@@ -12,7 +12,7 @@ from reports.analysis.decision import Decision, decide
 from reports.commands.lengths import length_of_export
 from reports.commands.next_command import Where, needs_pictures
 from reports.export.best_yaml import as_script, best_config
-from reports.record.queries import best_trial
+from reports.record.queries import best_trial, excluded_leaders, recommended_trial
 from reports.record.study import StudyRecord, Undertaken
 from reports.texts.translations import LANGUAGES, translator
 from tests.synthetic_studies import (
@@ -64,6 +64,10 @@ def test_a_winner_that_is_better_and_above_the_unchanged_input_comes_closer_than
         (0.5, f"{CLOSER}, but no closer than doing nothing, so the blur stays"),
         (0.44, f"{CLOSER}, but no closer than doing nothing, so the blur stays"),
         (0.435, f"{CLOSER}, but perhaps no closer than doing nothing"),
+        (
+            0.29 + (0.1 + 0.2) / 2 - 0.01,
+            f"{CLOSER}, but perhaps no closer than doing nothing",
+        ),  # its end
         (None, CLOSER),
     ],
 )
@@ -165,7 +169,8 @@ def test_what_is_no_better_than_doing_nothing_is_not_kept_before_an_unsure_leade
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "noop"), [(-0.5, 0.7, 0.28), (-0.5, 0.7, 0.4), (-0.7, 0.6, 0.35)]
+    ("low", "high", "noop"),
+    [(-0.5, 0.7, 0.28), (-0.5, 0.7, 0.4), (-0.7, 0.6, 0.35), (0.0, 0.2, 0.2)],
 )
 def test_else_an_unsure_leader_leaves_the_recommended_setting(
     low: float, high: float, noop: float
@@ -335,7 +340,10 @@ def test_nothing_completed() -> None:
 def test_a_pareto_search_leaves_the_choice(confirmed: bool) -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
     study.set_metric_names(["sharpness", "lpips"])
-    finals = {"finalists": finals_of(0.1, 0.2)} if confirmed else {}
+    # Also where the runs would have the recommended setting kept.
+    noted = finals_of(-0.01, 0.03)
+    noted["rows"][1]["trial"] = None
+    finals = {"finalists": noted} if confirmed else {}
     for key, value in study_attrs(budget=8, **finals).items():
         study.set_user_attr(key, value)
     for number in range(8):
@@ -354,6 +362,8 @@ def test_a_pareto_search_leaves_the_choice(confirmed: bool) -> None:
         "the best score"
     )
     assert ("3 fresh seeds" in found.why) == confirmed
+    assert recommended_trial(study) is None
+    assert excluded_leaders(study) == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import TrialState
 
 from reports.analysis.summary import overfitting, summarise
-from reports.record.queries import recipe_trial
+from reports.record.queries import recipe_trial, sign_of, trials_by_score
 from tests.synthetic_studies import (
     BEST,
     RECIPES,
@@ -202,6 +202,19 @@ def test_scores_that_bound_a_study_are_its_own() -> None:
     assert (found.winner.trial, found.baseline.trial, found.problem.trial) == (2, 1, 0)
     assert found.winner.score == study.trials[2].value
     assert [row.trial for row in found.recipes] == [0, 1]
+
+
+def test_of_trials_that_score_the_same_the_first_leads() -> None:
+    study = empty_study()
+    for _ in range(3):
+        add_trial(study, BEST)
+    assert [trial.number for trial in trials_by_score(study)] == [0, 1, 2]
+
+
+def test_another_programs_study_has_its_own_direction() -> None:
+    assert [sign_of(optuna.create_study(direction=way)) for way in ("minimize", "maximize")] == [
+        *(-1, 1)
+    ]
 
 
 def test_of_a_recipe_that_ran_twice_the_later_run_counts() -> None:

@@ -233,6 +233,10 @@ def test_a_trial_that_breaks_a_constraint_is_never_the_winner() -> None:
     trial.set_constraint("colour error", 0.1)
     study.tell(trial, 0.9)
     assert best_config(study)["trial"] == 0
+    at_the_limit = study.ask(SPACE)
+    at_the_limit.set_constraint("colour error", 0.0)
+    study.tell(at_the_limit, 0.8)
+    assert best_config(study)["trial"] == 2
 
 
 def queued_only(ran: int) -> optuna.Study:
@@ -373,8 +377,17 @@ def test_a_copy_without_the_perceptual_model_cannot_train_with_it() -> None:
     study = make_study(12)
     options = known(best_config(study, 0), "lr_decay_iters", "continue_train")
     for models in ({}, {"models": ["pix2pix"]}):  # an earlier version did not look at them
-        with pytest.raises(ValueError, match=r"knows no --model pix2pix_with_perceptual, .*plugin"):
+        with pytest.raises(
+            ValueError,
+            match=r"no --model pix2pix_with_perceptual, .*plugin .* --set lambda_perceptual=0",
+        ):
             best_config(study, 6, {**SHARED, "options": options, **models})
+    moving = make_study(9, train=TRAIN | {"netG": "warp_unet_128"})
+    with pytest.raises(ValueError, match=r"no --model pix2pix_warp, .* or leave --repo out, and"):
+        best_config(moving, 0, {**SHARED, "options": options, "models": ["pix2pix"]})
+    older = options - {"lr_policy"}
+    with pytest.raises(ValueError, match=r"knows no --lr_policy: it is older than 2019"):
+        best_config(study, 0, {**SHARED, "options": older})
 
 
 def test_each_kind_of_generator_continues_from_a_warm_start_of_its_own() -> None:

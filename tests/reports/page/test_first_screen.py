@@ -46,7 +46,8 @@ def test_the_decision_is_the_headline_with_its_reason_and_one_command(language: 
     assert page.text.count(translator(language)("scale")) == 1
     assert re.findall('<pre id="next".*?>(.*?)</pre>', html) == [decision.command]
     assert html.count('data-copy="next"') == 1
-    assert "t003 0.3100 0.3000 … 0.3200 3 100 10 " in page.text  # its runs, and its settings
+    baseline = f"{translator(language)('recommended_short')} 0.2900 0.2800 … 0.3000 3 100 10 "
+    assert baseline in page.text  # its runs, and its settings
     assert not [attrs for tag, attrs in page.elements if tag == "img"]
 
 
@@ -77,6 +78,7 @@ def test_the_pages_commands_train_what_next_trains_and_the_short_one_elsewhere(
     assert words[-2:] == ["--out", "boundary-sharpness-t003"]
     assert "--out boundary-sharpness-t003-short" in short
     assert "--data ./pairs" in short
+    assert full.startswith("harness train ")
     for key in ("repeat", "full"):
         label = escape(translator(language)(key))
         assert f'<h3 id="{key}-label">{label}</h3>' in html
