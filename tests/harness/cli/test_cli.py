@@ -162,6 +162,16 @@ def test_the_status_of_a_folder_that_does_not_exist_says_so(in_process: InProces
     assert refusal.startswith("harness: There is no folder nofolder: name the folder of a search")
 
 
+def test_a_folder_without_a_study_is_told_so(in_process: InProcess, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    open_storage(sqlite_url(tmp_path / "runs" / "optuna.db")).engine.dispose()
+    assert in_process("status") == (0, "No study in runs yet.\n", "")
+    assert in_process("status", "--json")[:2] == (0, "[]\n")
+    code, out, refusal = in_process("ui")
+    assert (code, out) == (2, "")
+    assert refusal.startswith("harness: There is no runs/mlflow.db: name the folder of a search")
+
+
 @pytest.mark.parametrize(("words", "shown"), [([], "search"), (["data"], "check")])
 def test_a_command_that_only_groups_others_shows_its_help(
     in_process: InProcess, words: list[str], shown: str

@@ -300,6 +300,8 @@ def test_spaces_are_listed_and_a_copy_reads_back(run: Run, tmp_path: Path) -> No
         assert word in listed
     warp = next(line for line in listed.splitlines() if line.startswith("  warp "))
     assert warp.endswith("(in default, wide)")  # narrow has only the generator that repaints
+    assert "what the guide recommends (in default, narrow, wide)\n" in listed
+    assert "a lower L1 weight (in default, wide)\n" in listed  # narrow has a perceptual term
     copy = tmp_path / "my_space.yaml"
     copy.write_text(run("spaces", "default").stdout, encoding="utf-8")
     assert run("spaces", copy).stdout == copy.read_text(encoding="utf-8")

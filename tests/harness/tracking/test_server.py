@@ -34,6 +34,7 @@ from harness.tracking.server import (
     page_of,
     serve_ui,
     started,
+    wait_until_it_answers,
 )
 from harness.tracking.store import Ending
 from harness.tracking.study_runs import Tracker
@@ -266,6 +267,25 @@ def test_a_browser_opens_where_it_is_wanted_and_an_end_of_the_server_is_told(
     with pytest.raises(HarnessError, match=r"ended by itself with exit code 7: see .*server\.log"):
         serve_ui(paths, 5000, None, open_browser)
     assert [page.endswith("/") for page in opened] == [True] * open_browser
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("raise SystemExit(3)", "ended by itself with exit code 3"),
+        ("input()", "did not answer within 0 s"),
+    ],
+)
+def test_a_server_that_never_answers_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, said: str
+) -> None:
+    monkeypatch.setattr("harness.tracking.server.STARTS_WITHIN", 0.3)
+    with subprocess.Popen([sys.executable, "-Sc", code], stdin=subprocess.PIPE) as server:
+        if "Exit" in code:
+            server.wait(timeout=30)
+        with pytest.raises(HarnessError, match=said):
+            wait_until_it_answers(server, "http://127.0.0.1:9", tmp_path / "server.log")
+        server.kill()
 
 
 def test_a_taken_port_gives_way_to_the_next_and_none_is_one_sentence() -> None:

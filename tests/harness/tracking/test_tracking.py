@@ -324,6 +324,7 @@ def test_of_two_runs_of_a_trial_the_recorded_one_goes_on(runs: Path) -> None:
     tags = {**store.new_run_tags(), "trial": "3"}
     bare, other = (store.client.create_run(store.experiment, at, tags).info.run_id for at in (1, 2))
     store.client.log_metric(other, "score", 0.1)
+    store.client.create_run(store.experiment, 3, tags | {"trial": "edited"})  # by the user
     for recorded, wanted in (((), other), ((bare,), bare)):
         store.recorded = recorded
         store.find_trial_runs()

@@ -7,10 +7,12 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from driving import Instant, make_plan
 from mirroring import began, opened, pictures, scored, study_store, tracker_of
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import ErrorCode
 from searching import Heard
@@ -215,6 +217,55 @@ def test_a_fault_of_ours_is_logged_with_its_traceback_and_holds_up_nothing(
     logged = [record.exc_info for record in caplog.records if record.exc_info]
     assert [info[0] for info in logged] == [KeyError, KeyError, ZeroDivisionError][-len(logged) :]
     assert all(info[2] is not None for info in logged)
+
+
+class Leaving(Taking):
+    """Refuses several entries at once, and is away at the second of single ones."""
+
+    tries = 0
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        if len(entries) > 1:
+            raise RefusedError("one of them")
+        self.tries += 1
+        if self.tries == 2:
+            raise ConnectionError
+        super().write(entries)
+
+
+def test_what_is_away_in_between_has_refused_nothing(tmp_path: Path) -> None:
+    outbox, called = Outbox(tmp_path / "out"), []
+    for number in range(3):
+        outbox.put(began(number))
+    made, said = deliveries(store := Leaving(), outbox.folder)
+
+    def away_once() -> None:
+        called.append("a call")
+        if len(called) == 1:
+            raise ConnectionError
+
+    made.add(away_once)
+    made.finish()
+    assert store.took == ["t000", "t001", "t002"]
+    assert called == ["a call"] * 2
+    assert not outbox.folder.exists()
+    assert all("MLflow accepts nothing now (ConnectionError)" in sentence for sentence in said)
+
+
+def test_an_experiment_that_another_process_makes_meanwhile_is_taken(tmp_path: Path) -> None:
+    class Late:
+        made: Any = None
+
+        def get_experiment_by_name(self, name: str) -> Any:
+            return self.made
+
+        def create_experiment(self, name: str, place: str) -> str:
+            self.made = Experiment("7", name, place, "active")
+            raise MlflowException("it exists", ErrorCode.Value("RESOURCE_ALREADY_EXISTS"))
+
+    store = study_store(tmp_path)
+    store.client = cast(Any, Late())
+    assert store.find_experiment() == "7"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from reports.analysis.decision import Decision, decide
 from reports.commands.lengths import length_of_export
 from reports.commands.next_command import Where, needs_pictures
 from reports.export.best_yaml import as_script, best_config
-from reports.record.queries import best_trial, excluded_leaders, recommended_trial
+from reports.record.queries import best_trial, recommended_trial
 from reports.record.study import StudyRecord, Undertaken
 from reports.texts.translations import LANGUAGES, translator
 from tests.synthetic_studies import (
@@ -333,6 +333,9 @@ def test_nothing_completed() -> None:
     failed.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
     assert decided(failed).sentence == "Not decided yet: no trial has been completed"
     assert decided(optuna.create_study()).command == ""
+    silent = empty_study()
+    add_trial(silent, BEST, TrialState.FAIL, ())
+    assert decided(silent).why == ""  # nothing was noted
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -342,7 +345,6 @@ def test_a_pareto_search_leaves_the_choice(confirmed: bool) -> None:
     study.set_metric_names(["sharpness", "lpips"])
     # Also where the runs would have the recommended setting kept.
     noted = finals_of(-0.01, 0.03)
-    noted["rows"][1]["trial"] = None
     finals = {"finalists": noted} if confirmed else {}
     for key, value in study_attrs(budget=8, **finals).items():
         study.set_user_attr(key, value)
@@ -362,8 +364,9 @@ def test_a_pareto_search_leaves_the_choice(confirmed: bool) -> None:
         "the best score"
     )
     assert ("3 fresh seeds" in found.why) == confirmed
+    noted["rows"][1]["trial"] = None  # nor is it exported where only those had it
+    study.set_user_attr("finalists", noted)
     assert recommended_trial(study) is None
-    assert excluded_leaders(study) == []
 
 
 @pytest.mark.parametrize(

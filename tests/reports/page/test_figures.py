@@ -24,9 +24,10 @@ def figures_of(study: Study) -> tuple[pd.DataFrame, dict[str, Any]]:
     return frame[frame["score"].notna()], all_figures(frame, summarise(study), RUNGS, say)
 
 
+LOSSES = ("G_L1", "G_GAN", "D_real", "D_fake")
 RUNGS = [
-    RungRecord(step=100, value=0.2, losses={"G_L1": 4.0, "G_GAN": 0.5, "D_real": 0.6}),
-    RungRecord(step=200, value=0.3, losses={"G_L1": 2.0, "G_GAN": 0.6, "D_real": 0.3}),
+    RungRecord(step=step, value=value, losses=dict(zip(LOSSES, values, strict=True)))
+    for step, value, values in ((100, 0.2, (4.0, 0.5, 0.6, 0.4)), (200, 0.3, (2.0, 0.6, 0.3, 0.8)))
 ]
 
 
@@ -115,11 +116,14 @@ def test_the_best_eighth_of_the_lines_is_the_boldest(direction: str) -> None:
 
 
 def test_losses_are_parts_of_what_they_were_at_the_first_rung() -> None:
-    found = {trace["name"]: (trace["x"], trace["y"]) for trace in losses(RUNGS, say)["data"]}
+    drawn = losses(RUNGS, say)["data"]
+    found = {trace["name"]: (trace["x"], trace["y"]) for trace in drawn}
+    assert [line["name"] for line in drawn if line["line"]["dash"] == "dot"] == ["D_fake"]
     assert found == {
         "G_L1": ([100, 200], [1, 0.5]),
         "G_GAN": ([100, 200], [1, 1.2]),
         "D_real": ([100, 200], [1, 0.5]),
+        "D_fake": ([100, 200], [1, 2]),
     }
     nothing = [rung.model_copy(update={"losses": {"G_GAN": 0.0}}) for rung in RUNGS]
     assert losses(nothing, say)["data"] == []

@@ -78,6 +78,7 @@ def test_the_pages_commands_train_what_next_trains_and_the_short_one_elsewhere(
     assert words[-2:] == ["--out", "boundary-sharpness-t003"]
     assert "--out boundary-sharpness-t003-short" in short
     assert "--data ./pairs" in short
+    assert short.rstrip().endswith("--epochs-decay 0")
     assert full.startswith("harness train ")
     for key in ("repeat", "full"):
         label = escape(translator(language)(key))

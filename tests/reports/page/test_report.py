@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 from reports.analysis.decision import decide
 from reports.analysis.effects import Effect
 from reports.analysis.summary import KindEffects, summarise
+from reports.export.best_yaml import best_config
 from reports.page.report import effect_dots, render, write_report
 from reports.texts.translations import LANGUAGES, translator
 from tests.reports.page.parsed_page import HOSTILE, Page
@@ -193,6 +194,14 @@ def test_a_pareto_search_shows_its_front(language: str) -> None:
         {trial: 0.4 + trial / 100 for trial in (0, 2, 4, 6, 8, 10)}
     )
     assert re.findall(r'<tr class="winner"><th scope="row">(\d+)</th>', front) == ["4"]
+    fronts = [best_config(study, trial)["pareto"]["on_the_front"] for trial in (2, 3)]
+    assert fronts == [True, False]
+    alone = one_of_two_objectives()
+    alone.set_user_attr("budget", 1)
+    say = translator(language)
+    goals = say("and").join(("sharpness", "lpips"))
+    only = say("decide_choose_only", one="t000", goals=goals)
+    assert decide(alone, say).sentence == only
     others, ahead = page.figures["front"]["data"]
     assert ahead["x"] == sorted(study.trials[trial].values[0] for trial in (0, 2, 4, 6, 8, 10))
     assert len(others["x"]) == 6
