@@ -89,6 +89,9 @@ def test_somebodys_own_experiment_keeps_its_tags(runs: Path) -> None:
     assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`score`", True)
     own = json.loads(store.client.get_experiment(store.experiment).tags[VIEW_TAG])
     assert own["orderByAsc"] is False
+    store.client.set_experiment_tag(store.experiment, VIEW_TAG, "an earlier version's")
+    opened(runs, "first")
+    assert json.loads(store.client.get_experiment(store.experiment).tags[VIEW_TAG]) == own
 
 
 def test_a_study_deleted_and_begun_again_gets_runs_of_its_own(runs: Path) -> None:
