@@ -114,6 +114,7 @@ def test_lines_in_a_file_contain_no_colour_codes() -> None:
     assert sum("/4 t00" in line for line in lines) == 4
     assert lines[4].startswith("1/4 t000 leads     0.2100")
     assert lines[4].endswith("[problem]")
+    assert lines[8].startswith("4/4 t003 leads     0.2500")
     assert lines[5].endswith(" at step 10")
     assert lines[7] == "      ValueError: [/b] is no tag"
 
