@@ -397,6 +397,52 @@ def test_commands(
 
 
 @pytest.mark.parametrize(
+    ("words", "heard"),
+    [
+        (["check", "MADE"], None),
+        (["check", "MADE", "--direction", "BtoA"], "BtoA"),
+        (["preview", "MADE"], "AtoB"),
+        (["preview", "MADE", "--direction", "BtoA"], "BtoA"),
+        (
+            [
+                "make",
+                "--originals",
+                "MADE",
+                "--out",
+                "new",
+                "--pairs",
+                "3",
+                "--size",
+                "96",
+                "--seed",
+                "5",
+                "--jpeg",
+                "80",
+            ],
+            (3, MakePlan(Path("new"), 96, 5, 80)),
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_command_does_what_its_options_say(
+    made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str], heard: Any
+) -> None:
+    given: list[Any] = []
+
+    def hear(*values: Any) -> None:
+        given.extend(values)
+        raise UserInputError("heard")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("harness.data.check.check.measure_all", lambda *_: ())
+    for name in ("check.check.check", "check.preview.preview", "synthesis.make_pairs.make_pairs"):
+        monkeypatch.setattr(f"harness.data.{name}", hear)
+    CliRunner().invoke(app, [str(made) if word == "MADE" else word for word in words])
+    place = {"check": 2, "preview": 1, "make": slice(1, 3)}[words[0]]
+    assert given[place] == (list(heard) if words[0] == "make" else heard)
+
+
+@pytest.mark.parametrize(
     "words", [["check", "-o"], ["check", "--fix"], ["preview", "-o"]], ids=lambda words: words[0]
 )
 @pytest.mark.parametrize("place", ["a folder", "a file/x"])
