@@ -126,6 +126,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
         (["search", "--set"], "--set has no value: write one after it. See harness search"),
         (["search", "here"], "here belongs to no option: did you mean an option's value"),
         (["search", "50"], "50 belongs to no option: did you mean --budget 50?"),
+        (["report", "50"], "50 belongs to no option: did you mean an option's value, after"),
         (["export", "--format", "comand"], "used: write yaml, command, script or plugin. See"),
         (["export", "--format"], "--format has no value: write one after it, for example --format"),
         (["report", "--lang", "de"], "--lang de cannot be used: write en or ko. See"),

@@ -3,6 +3,7 @@
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import optuna
@@ -51,6 +52,7 @@ def test_a_missing_and_an_old_package_are_named(monkeypatch: pytest.MonkeyPatch)
     assert "no-such-thing is missing" in found.message
     assert "numpy" not in found.message
     assert "pytest" not in found.message
+    assert doctor.unmet(f"numpy>={version('numpy')}") == ""  # exactly what is needed
 
 
 @pytest.mark.parametrize(
