@@ -241,6 +241,7 @@ def test_the_numbers_on_the_page_are_the_studys() -> None:
     study = make_study(50)
     page = Page(render(study))
     assert f"t{study.best_trial.number:03d} scores {study.best_value:.4f} in one run" in page.text
+    assert "MLflow run parent-run" in page.text
     for name in ("Guide's blurring", "Lower L1", "LSGAN", "Guide's recommended"):
         assert name in page.text
     scatter = page.figures["history"]["data"][0]
