@@ -93,7 +93,11 @@ def as_csv(frame: pd.DataFrame) -> str:
 def plain_cell(value: object) -> object:
     """A value for CSV; text that a spreadsheet would read as a formula is prefixed with an
     apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    text = f"'{value}" if value.startswith(FORMULA) else value
+    # Before Python 3.13 a carriage return is not quoted, and would end the row for most readers.
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def as_json(frame: pd.DataFrame) -> str:

@@ -144,6 +144,8 @@ def test_many_missing_counterparts_are_listed_and_counted(score, folder: Path) -
         (["--pred", "pred"], "Give --pred and --target, or --results"),
         (["--pred", "pred", "--target", "target"], "give --mask"),
         (["--results", "pred", "--pred", "pred"], "leave out"),
+        (["--results", "pred", "--input", "input"], "leave out"),
+        (["--target", "target"], "Give --pred and --target, or --results"),
         (["--results", "pred"], "holds no *_fake_B.png"),
         (["--pred", "pred", "--target", "target", "--mask", "mask", "--device", "tpu"], "--device"),
         (

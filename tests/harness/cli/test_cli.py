@@ -126,6 +126,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
         (["search", "--set"], "--set has no value: write one after it. See harness search"),
         (["search", "here"], "here belongs to no option: did you mean an option's value"),
         (["search", "50"], "50 belongs to no option: did you mean --budget 50?"),
+        (["report", "50"], "50 belongs to no option: did you mean an option's value, after"),
         (["export", "--format", "comand"], "used: write yaml, command, script or plugin. See"),
         (["export", "--format"], "--format has no value: write one after it, for example --format"),
         (["report", "--lang", "de"], "--lang de cannot be used: write en or ko. See"),
@@ -156,6 +157,16 @@ def test_the_status_of_a_folder_that_does_not_exist_says_so(in_process: InProces
     code, out, refusal = in_process("status", "--run-dir", "nofolder")
     assert (code, out) == (2, "")
     assert refusal.startswith("harness: There is no folder nofolder: name the folder of a search")
+
+
+def test_a_folder_without_a_study_is_told_so(in_process: InProcess, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    open_storage(sqlite_url(tmp_path / "runs" / "optuna.db")).engine.dispose()
+    assert in_process("status") == (0, "No study in runs yet.\n", "")
+    assert in_process("status", "--json")[:2] == (0, "[]\n")
+    code, out, refusal = in_process("ui")
+    assert (code, out) == (2, "")
+    assert refusal.startswith("harness: There is no runs/mlflow.db: name the folder of a search")
 
 
 @pytest.mark.parametrize(("words", "shown"), [([], "search"), (["data"], "check")])

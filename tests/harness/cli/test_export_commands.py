@@ -218,6 +218,19 @@ def test_a_generator_that_moves_pixels_is_trained_from_the_file_that_holds_it(
     assert held["full_command"].startswith(f"harness train {file} ")
 
 
+def test_the_password_of_a_database_is_in_nothing_that_is_written(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(9, train={**TRAIN, "netG": "warp_unet_128"})
+    monkeypatch.setattr("harness.study.study.read_study", lambda *_: study)
+    words = ("--run-dir", tmp_path, "--storage", "postgresql://me:s3cret@db/studies")
+    page = tmp_path / "report.html"
+    assert run("report", *words, "-o", page).exit_code == 0
+    for text in (run("export", *words, "--format", "command").stdout, page.read_text()):
+        assert "***@db/studies" in text
+        assert "s3cret" not in text
+
+
 def test_a_command_comes_with_what_it_needs_beside_it(run: Run, run_dir: Path) -> None:
     """On the standard error: what is printed can be piped into a shell."""
     told = run("export", "--run-dir", run_dir, "--format", "command")
@@ -268,6 +281,8 @@ def test_what_is_refused(run: Run, run_dir: Path, tmp_path: Path) -> None:
     assert "no study other" in refused(run("report", "--run-dir", run_dir, "--study", "other"))
     table = ("report", "--run-dir", run_dir, "--lang", "ko", "--format", "md")
     assert "--lang is for --format html, not md: leave it out." in refused(run(*table))
+    forced = refused(run("export", "--run-dir", run_dir, "--force"))
+    assert forced == "--force replaces model files: use it with --format plugin."
     assert "no trial 99" in refused(run("export", "--run-dir", run_dir, "--trial", 99))
     told = refused(run("export", "--run-dir", run_dir, "--trial", "best"))
     assert told == "--trial best cannot be used: write the number of a trial, or recommended."
@@ -286,6 +301,8 @@ def test_spaces_are_listed_and_a_copy_reads_back(run: Run, tmp_path: Path) -> No
         assert word in listed
     warp = next(line for line in listed.splitlines() if line.startswith("  warp "))
     assert warp.endswith("(in default, wide)")  # narrow has only the generator that repaints
+    assert "what the guide recommends (in default, narrow, wide)\n" in listed
+    assert "a lower L1 weight (in default, wide)\n" in listed  # narrow has a perceptual term
     copy = tmp_path / "my_space.yaml"
     copy.write_text(run("spaces", "default").stdout, encoding="utf-8")
     assert run("spaces", copy).stdout == copy.read_text(encoding="utf-8")

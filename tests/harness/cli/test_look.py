@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import optuna
@@ -184,9 +184,15 @@ def test_only_those_who_know_the_address_are_answered(server: PairsServer) -> No
     assert judged(server) == []
 
 
-def test_the_settings_are_revealed_at_the_end(server: PairsServer) -> None:
+def test_the_settings_are_revealed_at_the_end(
+    server: PairsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = Event()
     answered(f"{server.address}judge", {"pair": 0, "choice": "left"})
-    status, html = answered(f"{server.address}finish", {})
+    with monkeypatch.context() as patch:
+        patch.setattr(server, "shutdown", ended.set)
+        status, html = answered(f"{server.address}finish", {})
+        assert ended.wait(10)
     assert status == 200
     assert f"t{server.pairs[0].left:03d}" in html
 
@@ -236,6 +242,38 @@ def test_a_person_reloads_the_page(server: PairsServer, chromium: Any) -> None:
     page.keyboard.press("ArrowRight")
     page.wait_for_function(counted.replace("2", "3"))
     assert [row.choice for row in judged(server)] == ["left", "right"]
+
+
+@pytest.mark.parametrize("options", [(), ("--no-browser",)])
+def test_the_command_opens_the_page_and_ends_with_how_eyes_and_score_agree(
+    tmp_path: Path,
+    in_process: Callable[..., tuple[int, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+) -> None:
+    opened: list[str] = []
+
+    def judge_one(server: PairsServer) -> None:
+        assert server.record(0, "left")
+        raise KeyboardInterrupt
+
+    study = make_study(8)
+    monkeypatch.setattr("harness.study.study.read_study", lambda *_: study)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr(PairsServer, "serve_forever", judge_one)
+    panels = RunPaths(tmp_path).study(study.study_name).panels
+    panels.mkdir(parents=True)
+    for number in (0, 6):  # one of them is no leader
+        write_panel(panels / f"t{number:03d}.png", COLOURS[0])
+    for number in judged_trials(study)[:2]:
+        write_panel(panels / f"t{number:03d}.png", COLOURS[1])
+    code, said, _ = in_process("look", "--run-dir", str(tmp_path), *options)
+    assert code == 0
+    address, end, agreement = said.splitlines()
+    assert end == "Ctrl-C ends it; every judgement is kept."
+    assert opened == ([] if options else [address])
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{22}/", address)
+    assert re.match(r"Eyes and score agree in [01] of 1 blind pair \(", agreement)
 
 
 def test_a_study_without_pictures_is_refused_in_one_sentence(

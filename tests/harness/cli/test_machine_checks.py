@@ -3,6 +3,7 @@
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import optuna
@@ -51,6 +52,7 @@ def test_a_missing_and_an_old_package_are_named(monkeypatch: pytest.MonkeyPatch)
     assert "no-such-thing is missing" in found.message
     assert "numpy" not in found.message
     assert "pytest" not in found.message
+    assert doctor.unmet(f"numpy>={version('numpy')}") == ""  # exactly what is needed
 
 
 @pytest.mark.parametrize(
@@ -82,11 +84,42 @@ def test_jobs_that_fit_are_named_where_memory_is_short(monkeypatch: pytest.Monke
     Memory = namedtuple("Memory", "available")
     monkeypatch.setattr("harness.data.files.processes.available_cores", lambda: 8)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    for gib, level in ((64, "ok"), (5, "warning")):
+    for gib, level, jobs in ((64, "ok", ""), (5, "warning", "--jobs 3."), (1, "warning", "1.")):
         monkeypatch.setattr("psutil.virtual_memory", lambda gib=gib: Memory(gib * GIB))
         found = doctor.memory()
         assert found.level == level
-    assert "--jobs 3" in found.fix
+        assert found.message == f"{gib}.0 GiB free for 8 workers"
+        assert found.fix.endswith(jobs)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: Memory(2 * GIB))
+    assert doctor.memory().level == "ok"  # one worker
+
+
+def test_a_driver_without_a_gpu_that_pytorch_can_use_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for place, level in ((None, "ok"), ("/bin/nvidia-smi", "warning")):
+        monkeypatch.setattr("shutil.which", lambda _, place=place: place)
+        assert doctor.device().level == level
+    card = namedtuple("Card", "name total_memory")("A card", 24 * GIB)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda _: card)
+    assert doctor.device().message == "A card (24 GiB), A card (24 GiB)"
+
+
+def test_a_cache_that_cannot_be_written_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(bytes(3_000_000))
+    for place, level in ((tmp_path, "ok"), (tmp_path / "file" / "below", "problem")):
+        monkeypatch.setenv("HARNESS_CACHE", str(place))
+        found = doctor.cache()
+        assert found.level == level
+        assert ("HARNESS_CACHE" in found.fix) == (level == "problem")
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    assert " holds 3 MB;" in doctor.cache().message
 
 
 def test_weights_are_looked_for_where_torch_keeps_them(

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from harness.config.settings import FINAL_TIMES
 from harness.console.events import (
     CutShort,
     Event,
@@ -20,8 +21,9 @@ from harness.console.events import (
     TrialEnded,
     WarmStart,
 )
-from harness.console.lines import WIDTH, rough_duration, wrapped
+from harness.console.lines import WIDTH, duration_parts, rough_duration, wrapped
 from harness.console.live_view import MAX_ROWS, LiveView
+from harness.console.time_left import Durations, seconds_left
 from harness.console.views import PlainView
 
 WARP = {
@@ -144,6 +146,7 @@ def test_the_counts_add_up_in_every_state_of_a_search(clock: Clock) -> None:
     bar, counts = head(view)
     assert bar == "6/6 trials, writing the results"
     assert counts.startswith("2 completed, 2 stopped early, 2 runs of finalists; 1 failed")
+    assert len(view.state.history) == 2  # finalists' scores are of other pairs
     view.close()
 
 
@@ -177,6 +180,11 @@ def test_the_remaining_time_is_first_as_expected_then_by_the_trials(clock: Clock
     view.show(Prepared(noop=0.2, warm_start=0.2, oracle=0.9))
     clock.now = 100
     assert left_of(view) == "about 2 min left"
+    clock.now = 1000  # it takes longer than expected
+    assert left_of(view) == ""
+    clock.now = 100
+    view.show(ended("t000", 0, 7, "failed", value=None))  # which is no trial of the budget
+    assert left_of(view) == "about 2 min left"
     view.show(ended("t000", 1, 60))
     # 34 trials of 60 s and 15 runs of 90 s, on two workers.
     assert left_of(view) == "about 30 min left"
@@ -189,6 +197,15 @@ def test_the_remaining_time_is_first_as_expected_then_by_the_trials(clock: Clock
     view.show(ended("f00", 36, 30))
     assert view.seconds_left() == 14 * 30 / 2
     view.close()
+
+
+def test_the_remaining_time_is_by_the_latest_trials() -> None:
+    took = Durations([90] * 20 + [10, 30] * 10, [90] * 20 + [30, 50] * 10, (), ())
+    assert seconds_left(3, 0, 1, took) == 3 * 20
+    assert seconds_left(0, 2, 1, took) == 2 * FINAL_TIMES * 40  # a run is as a whole trial
+    hung = replace(took, running=[5, 1000])  # no trial is counted for more than its own time
+    assert seconds_left(3, 0, 2, hung) == (3 * 20 - 5 - 20) / 2
+    assert seconds_left(1, 0, 1, Durations()) is None
 
 
 def test_a_search_that_is_cut_short_goes_on_with_its_finalists(clock: Clock) -> None:
@@ -242,10 +259,27 @@ def test_plain_lines_fit_a_hundred_columns(clock: Clock) -> None:
     assert max(map(len, lines)) <= WIDTH
     assert lines[2] == "Everything goes to runs/boundary-sharpness"
     assert "Takes about 5 min on 2 workers of this CPU: warm start 1 min, trials 2 min" in text
+    assert "warm start: 140 of 1400 steps\n" in text
+    baseline = "The input unchanged scores 0.2671, the warm start 0.1945 (moving pixels 0.3295),"
+    assert f"{baseline} warped back 0.8735." in " ".join(lines)
     assert " 7/50 t006 leads     0.3496  123 s L1=404.1 perc=2.5  nD=4 vanilla" in text
     assert any(line.endswith("unet_128 [progressive]") for line in lines)
     [stopped] = [line for line in lines if line.endswith("warp at step 1375")]
     assert stopped.startswith("11/50 t010 stopped   0.3496")
+
+
+def test_a_log_has_a_line_for_each_tenth_of_the_warm_start(clock: Clock) -> None:
+    out = io.StringIO()
+    view = PlainView(out, clock)
+    for done in (20, 140, 150, 279, 300, 1400):
+        view.show(WarmStart(done, 1400))
+    assert [line.split()[2] for line in out.getvalue().splitlines()] == ["140", "300", "1400"]
+
+
+def test_parts_of_a_search_that_take_no_time_are_not_told() -> None:
+    assert duration_parts(replace(EXPECTED, warm_start=0, stops=False)) == (
+        "trials 2 min, finalists 2 min"
+    )
 
 
 def test_no_line_ends_between_a_number_and_its_unit() -> None:

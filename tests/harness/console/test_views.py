@@ -72,6 +72,7 @@ def test_the_live_view_shows_all_text_and_the_current_state() -> None:
     printed = out.getvalue()
     for words in ("[bold]얼굴[/]", "runs/[x]", "[/nothing]", "[problem]", "ValueError: [/b] is no"):
         assert words in printed, words
+    assert "t001" not in printed  # one that was stopped is only counted
 
 
 def test_a_trial_that_diverged_stands_in_the_columns_of_one_that_was_stopped() -> None:
@@ -98,6 +99,9 @@ def test_a_resumed_search_shows_its_best_trial_and_scores() -> None:
     assert "Leader so far: 0.3100  t007 L1=82" in text
     assert "leader 0.3100  t007 L1=82" in text
     assert sparkline([0.2, 0.31, 0.25, 0.26]) in text
+    assert "Study s: 9 trials, 4 of them done; profile quick, 2 workers on cpu" in text
+    smaller = opening_text(Opened("s", 3, 4, "quick", "cpu", 2, "random", "pairs", "runs"))
+    assert smaller.startswith("Study s: 4 trials, 4 of them done; ")
     one = opening_text(Opened("s", 1, 0, "quick", "cpu", 1, "random", "pairs", "runs"))
     assert one.startswith("Study s: 1 trial; profile quick, 1 worker on cpu,")
 
@@ -110,6 +114,7 @@ def test_lines_in_a_file_contain_no_colour_codes() -> None:
     assert sum("/4 t00" in line for line in lines) == 4
     assert lines[4].startswith("1/4 t000 leads     0.2100")
     assert lines[4].endswith("[problem]")
+    assert lines[8].startswith("4/4 t003 leads     0.2500")
     assert lines[5].endswith(" at step 10")
     assert lines[7] == "      ValueError: [/b] is no tag"
 
@@ -140,6 +145,7 @@ def test_the_view_depends_on_whether_stdout_is_a_terminal(
     assert ESCAPE not in capsys.readouterr().out
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert isinstance(make_view(quiet=False, as_json=False), LiveView)
+    assert isinstance(make_view(quiet=False, as_json=True), JsonView)
     assert isinstance(make_view(quiet=True, as_json=True), QuietView)
 
 

@@ -1,6 +1,7 @@
 """`harness data make` and `preview`: pairs that can be undone, and can be looked at."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -476,9 +477,58 @@ def test_commands(
     made = run(app, ["make", *options])
     assert made.exit_code == 0
     assert f"look: harness data preview '{out}'" in made.output
+    bounds = re.search(r"doing nothing (0\.\d+), warping back (0\.\d+);", made.output)
+    assert bounds is not None
+    assert float(bounds[1]) < float(bounds[2])
     assert len(find_pairs(out).splits["train"]) == 2
     missing = run(app, ["check", str(tmp_path / "nowhere")])
     assert isinstance(missing.exception, UserInputError)
+
+
+@pytest.mark.parametrize(
+    ("words", "heard"),
+    [
+        (["check", "MADE"], None),
+        (["check", "MADE", "--direction", "BtoA"], "BtoA"),
+        (["preview", "MADE"], "AtoB"),
+        (["preview", "MADE", "--direction", "BtoA"], "BtoA"),
+        (
+            [
+                "make",
+                "--originals",
+                "MADE",
+                "--out",
+                "new",
+                "--pairs",
+                "3",
+                "--size",
+                "96",
+                "--seed",
+                "5",
+                "--jpeg",
+                "80",
+            ],
+            (3, MakePlan(Path("new"), 96, 5, 80)),
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_command_does_what_its_options_say(
+    made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str], heard: Any
+) -> None:
+    given: list[Any] = []
+
+    def hear(*values: Any) -> None:
+        given.extend(values)
+        raise UserInputError("heard")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("harness.data.check.check.measure_all", lambda *_: ())
+    for name in ("check.check.check", "check.preview.preview", "synthesis.make_pairs.make_pairs"):
+        monkeypatch.setattr(f"harness.data.{name}", hear)
+    CliRunner().invoke(app, [str(made) if word == "MADE" else word for word in words])
+    place = {"check": 2, "preview": 1, "make": slice(1, 3)}[words[0]]
+    assert given[place] == (list(heard) if words[0] == "make" else heard)
 
 
 @pytest.mark.parametrize(

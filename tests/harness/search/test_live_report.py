@@ -102,6 +102,8 @@ def test_the_page_lists_running_trials_and_loads_itself_again(order: dict[str, A
     assert "220 of 400" in page
     assert "<td>0.2345</td>" in page
     assert 'data-interval="12.5"' in page
+    written = page.partition('data-written="')[2].partition('"')[0]
+    assert abs(float(written) - report_of(order).stat().st_mtime) < 60
     assert "location.reload()" in page
     assert list(report_of(order).parent.iterdir()) == [report_of(order)]
 

@@ -43,15 +43,24 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_one_request_that_comes_as_several_signals_stops_in_order(clock: list[float]) -> None:
+def test_one_request_that_comes_as_several_signals_stops_in_order(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """GNU `timeout` signals its child, and 2 ms later its whole group."""
-    stop = StopSwitch(None)
+    stop, discarded = StopSwitch(None), []
+    monkeypatch.setattr(
+        "harness.console.signals.discard_unread", lambda: discarded.append(clock[0])
+    )
+    before = [signal.getsignal(each) for each in STOP_SIGNALS]
     with stop.on_signals():
         for later in (0.0, 0.002, SECOND_AFTER - 0.01):
             clock[0] = 100.0 + later
             os.kill(os.getpid(), signal.SIGTERM)
             assert stop()
     assert stop.reason == "user"
+    assert [signal.getsignal(each) for each in STOP_SIGNALS] == before
+    # By the end, the signal has ended a reader of the output that was still there at first.
+    assert discarded == [100.0, clock[0]]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -23,7 +23,7 @@ from harness.study.pareto import check_pareto, values_of
 from harness.study.study import read_study
 from harness.trials.messages import Rung, TrialTask
 from reports.export.trials_table import trials_frame
-from reports.record.queries import score_of, trials_by_score
+from reports.record.queries import excluded_leaders, score_of, trials_by_score
 from tests.synthetic_studies import study_attrs
 
 
@@ -129,6 +129,7 @@ def test_a_broken_guard_keeps_a_trial_off_the_front() -> None:
         named = {"recipe": recipe} if recipe else {}
         study.add_trial(optuna.trial.create_trial(values=values, user_attrs=noted | named))
     assert [trial.number for trial in trials_by_score(study)] == [0]
+    assert excluded_leaders(study) == []  # of a front there is no first
 
 
 @pytest.mark.parametrize("other", [[0.5, 0.6], [0.4, 0.5]])

@@ -50,6 +50,7 @@ def mirrored(runs: Path, tmp_path: Path) -> StudyStore:
         tracker.end(task.name, Ending("KILLED", "pruned"))
     tracker.finish()
     assert warnings == []
+    assert not (runs / "mlflow.db-wal").exists()  # what was written is in the file
     return opened(runs)
 
 
@@ -102,9 +103,10 @@ def test_the_latest_picture_is_at_step_0_where_the_image_grid_opens(
 
 
 def test_numbers_that_are_not_finite_and_odd_names_stay_one_row() -> None:
-    table = table_of(5, {"score": float("nan"), "a,\nb": 1e-9})
+    table = table_of(5, {"score": float("nan"), "a,\nb": 1e-9, "D": 0.123456})
     rows = list(csv.reader(io.StringIO(table)))
-    assert rows == [["name", "value"], ["step", "5"], ["score", "nan"], ["a,\nb", "1e-09"]]
+    assert rows[:2] == [["name", "value"], ["step", "5"]]
+    assert rows[2:] == [["score", "nan"], ["a,\nb", "1e-09"], ["D", "0.1235"]]
 
 
 def test_a_study_of_an_earlier_version_goes_on_in_its_runs(runs: Path, tmp_path: Path) -> None:
@@ -140,4 +142,10 @@ def test_the_server_has_the_pages_where_they_are_installed(
     monkeypatch.setattr(server, "entry_points", entry_points)
     command = server_command(tmp_path / "mlflow.db", tmp_path, "http://127.0.0.1:5000")
     assert ("--app-name" in command) == installed
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    given = {word: command[place + 1] for place, word in enumerate(command[:-1])}
+    assert given["--host"] == "127.0.0.1"  # nobody else's to see
+    assert (given["--port"], given["--workers"]) == ("5000", "1")
+    assert given["--backend-store-uri"] == given["--registry-store-uri"] == store
+    assert given["--default-artifact-root"] == tmp_path.as_uri()
     assert asked_for == [{"group": "mlflow.app", "name": "harness"}]

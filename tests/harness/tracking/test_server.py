@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from driving import PIXEL
 from mirroring import PARAMS, study_store
 from mlflow.entities import Experiment
 
-from harness.errors import UserInputError
+from harness.errors import HarnessError, UserInputError
 from harness.paths import RunPaths
 from harness.tracking import sender as deliveries
 from harness.tracking.client import quiet_client
@@ -32,7 +32,9 @@ from harness.tracking.server import (
     chosen_experiment,
     free_port,
     page_of,
+    serve_ui,
     started,
+    wait_until_it_answers,
 )
 from harness.tracking.store import Ending
 from harness.tracking.study_runs import Tracker
@@ -230,6 +232,60 @@ def test_an_older_store_opens_without_the_view() -> None:
         "/#/experiments/7/runs?workflowType=machine_learning"
     )
     assert page_of(None) == "/"
+
+
+def test_a_study_deleted_in_the_pages_is_not_opened(
+    runs: RunPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pages:
+        def get_experiment_by_name(self, name: str) -> Experiment:
+            return Experiment("7", name, "", name)
+
+    monkeypatch.setattr("harness.tracking.server.quiet_client", lambda _: Pages())
+    found = chosen_experiment("", "active", runs)
+    assert found is not None
+    assert found.experiment_id == "7"
+    with pytest.raises(UserInputError, match=r"no study deleted in .*: see harness status"):
+        chosen_experiment("", "deleted", runs)
+
+
+@pytest.mark.parametrize("open_browser", [True, False])
+def test_a_browser_opens_where_it_is_wanted_and_an_end_of_the_server_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_browser: bool
+) -> None:
+    opened: list[str] = []
+    paths, log = RunPaths(tmp_path), tmp_path / "server.log"
+    command = [sys.executable, "-c", "exit(7)"]
+    for name, found in (
+        ("served_files", lambda _: nullcontext((paths.mlflow_db, log))),
+        ("server_command", lambda *_: command),
+        ("wait_until_it_answers", lambda *_: None),
+        ("chosen_experiment", lambda *_: None),
+        ("webbrowser.open", opened.append),
+    ):
+        monkeypatch.setattr(f"harness.tracking.server.{name}", found)
+    with pytest.raises(HarnessError, match=r"ended by itself with exit code 7: see .*server\.log"):
+        serve_ui(paths, 5000, None, open_browser)
+    assert [page.endswith("/") for page in opened] == [True] * open_browser
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("raise SystemExit(3)", "ended by itself with exit code 3"),
+        ("input()", "did not answer within 0 s"),
+    ],
+)
+def test_a_server_that_never_answers_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, said: str
+) -> None:
+    monkeypatch.setattr("harness.tracking.server.STARTS_WITHIN", 0.3)
+    with subprocess.Popen([sys.executable, "-Sc", code], stdin=subprocess.PIPE) as server:
+        if "Exit" in code:
+            server.wait(timeout=30)
+        with pytest.raises(HarnessError, match=said):
+            wait_until_it_answers(server, "http://127.0.0.1:9", tmp_path / "server.log")
+        server.kill()
 
 
 def test_a_taken_port_gives_way_to_the_next_and_none_is_one_sentence() -> None:

@@ -119,3 +119,6 @@ def test_the_server_gets_no_other_store_from_the_environment(
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION",
         "MLFLOW_SERVER_ALLOWED_HOSTS",
     }
+    values = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+              "MLFLOW_SERVER_ALLOWED_HOSTS": "mine", "PYTHONSAFEPATH": "1"}  # fmt: skip
+    assert quiet_environment() | values == quiet_environment()

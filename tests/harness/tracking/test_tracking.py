@@ -1,5 +1,6 @@
 """The mirror may be slow or away: nothing is lost, nothing is out of order, nobody waits."""
 
+import io
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,14 +9,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from driving import PIXEL
+from driving import PIXEL, make_plan
 from mirroring import PARAMS, study_store
+from mlflow.store.entities.paged_list import PagedList
+from PIL import Image
 
 from harness.tracking import sender as deliveries
 from harness.tracking.client import RefusedError
 from harness.tracking.outbox import Entry, Outbox
 from harness.tracking.sender import Deliveries
-from harness.tracking.store import Ending, Notify
+from harness.tracking.store import Ending, MlflowStore, Notify, thumbnail
 from harness.tracking.study_runs import StudyStore, Tracker, run_name
 from harness.trials.messages import Rung, TrialTask
 
@@ -91,6 +94,23 @@ def test_a_later_process_delivers_what_an_earlier_one_could_not(tmp_path: Path) 
     assert back.reached == ["open", "t000 1", "t000 2", "t001 3"]
 
 
+def test_each_outage_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "RETRY_AFTER", 0.001)
+    store = Switched()
+    with delivering(store, tmp_path) as (made, warned):
+        for step in range(2):
+            store.there.clear()
+            store.tried.clear()
+            made.put(Entry("t000", step=step))
+            assert store.tried.wait(10)
+            store.there.set()
+            delivered = threading.Event()
+            made.add(delivered.set)
+            assert delivered.wait(10)
+    assert len([said for said in warned if "MLflow accepts nothing now" in said]) == 2
+    assert store.reached == ["open", "t000 0", "t000 1"]
+
+
 def test_nobody_waits_for_a_store_that_hangs(tmp_path: Path) -> None:
     store = Switched()
     hanging = threading.Event()
@@ -164,7 +184,7 @@ def contents(store: StudyStore) -> dict[str, Any]:
 
 def tell(tracker: Tracker) -> None:
     for number in range(2):
-        task = TrialTask(number, PARAMS, 0, "search" if number else "final")
+        task = TrialTask(number, PARAMS, 7, "search" if number else "final")
         tracker.begin(task, {"recipe": "recommended"})
         for step in (10, 20):
             rung = Rung(step, step / 100, {"D": 0.1}, {"G_L1": 0.2}, PIXEL)
@@ -199,6 +219,13 @@ def test_told_in_one_go_twice_over_or_one_by_one_it_is_the_same(
     images = [f"images/panel~restored+step+{step}" for step in steps]
     assert files == ["images", *images, "panel.png", "scores.csv"]
     assert held[0]["f00"][3]["finalist_run"] == "0"
+    setup = make_plan(runs).setup
+    assert tags["seed"] == "7" != str(setup.seed)  # the trial's own
+    of_study = {"device": setup.device, "data_digest": setup.data.digest, "data": "nothing",
+                "space": setup.space_name, "profile": setup.profile, "weights": setup.weights,
+                "warm_start": setup.warm_start, "host": setup.host}  # fmt: skip
+    of_study |= {f"version.{package}": text for package, text in setup.versions.items()}
+    assert tags | of_study == tags
     for name, score in (("t001", "score"), ("f00", "score_held_out")):
         run_id = store.runs[name]
         metrics = store.client.get_run(run_id).data.metrics
@@ -255,6 +282,33 @@ def test_a_second_run_for_a_trial_and_one_left_open_are_put_in_order(runs: Path)
     assert other.data.metrics == {"score": 0.5}
 
 
+def test_more_metrics_than_mlflow_takes_at_once_are_all_there(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.tracking.store.METRICS_AT_ONCE", 2)
+    store = study_store(runs, "many")
+    store.open(pytest.fail)
+    metrics = {f"m{number}": float(number) for number in range(5)}
+    store.write([Entry("t000", metrics=metrics)])
+    assert store.client.get_run(store.runs["t000"]).data.metrics == metrics
+
+
+def test_a_search_for_runs_reads_every_page() -> None:
+    class Pages:
+        def search_runs(self, *_: Any, page_token: str | None, **__: Any) -> PagedList[str]:
+            return PagedList(["a"], "2") if page_token is None else PagedList(["b"], None)
+
+    store = MlflowStore("sqlite:///none.db", "many", None)
+    store.client = cast(Any, Pages())
+    assert store.search("tags.trial != ''") == ["a", "b"]
+
+
+def test_a_thumbnail_is_small_and_of_the_pictures_shape() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (1024, 512)).save(file, "PNG")
+    assert thumbnail(file.getvalue()).size == (256, 128)
+
+
 def test_a_trial_that_runs_again_is_shown_as_running(runs: Path) -> None:
     store = study_store(runs, "again")
     store.open(pytest.fail)
@@ -270,6 +324,7 @@ def test_of_two_runs_of_a_trial_the_recorded_one_goes_on(runs: Path) -> None:
     tags = {**store.new_run_tags(), "trial": "3"}
     bare, other = (store.client.create_run(store.experiment, at, tags).info.run_id for at in (1, 2))
     store.client.log_metric(other, "score", 0.1)
+    store.client.create_run(store.experiment, 3, tags | {"trial": "edited"})  # by the user
     for recorded, wanted in (((), other), ((bare,), bare)):
         store.recorded = recorded
         store.find_trial_runs()

@@ -6,7 +6,7 @@ from typing import Any
 
 import optuna
 from driving import make_plan
-from mirroring import began, opened, scored
+from mirroring import began, opened, scored, unexpected
 from optuna.storages import InMemoryStorage
 from searching import run as search
 
@@ -15,6 +15,7 @@ from harness.study.study import FINALISTS
 from harness.tracking.columns import VIEW_TAG
 from harness.tracking.store import Ending
 from harness.tracking.study_runs import IDENTITY_TAG, StudyStore
+from harness.tracking.training_run import TrainingStore
 
 OTHER = "2" * 32
 OVER = Ending("KILLED", "requeued", "why")
@@ -76,6 +77,32 @@ def test_foreign_runs_with_our_tags_are_neither_written_nor_deleted(runs: Path) 
         assert after[id][2].to_dictionary() == data.to_dictionary()
 
 
+def test_a_training_that_goes_on_has_the_run_that_it_had(runs: Path) -> None:
+    def training(key: str) -> TrainingStore:
+        store = TrainingStore(
+            f"sqlite:///{runs}/mlflow.db",
+            "portraits",
+            runs / "mlflow-artifacts",
+            name="train model",
+            key=key,
+            tags={"study": "portraits"},
+            params={"lr": 1e-4},
+        )
+        store.open(unexpected)
+        return store
+
+    first, other = training("1" * 8), training("2" * 8)
+    first.conclude(Ending("KILLED", "stopped", "stopped by user"))
+    later = training(first.key)
+    assert later.runs == first.runs
+    assert set(later.runs.values()).isdisjoint(other.runs.values())
+    run = later.client.get_run(later.runs[first.key])
+    assert (run.info.run_name, run.info.status) == ("train model", "RUNNING")
+    assert run.data.params == {"lr": "0.0001"}
+    tags = {"study": "portraits", "role": "training", "training": first.key, "state": "stopped"}
+    assert run.data.tags | tags == run.data.tags
+
+
 def test_somebodys_own_experiment_keeps_its_tags(runs: Path) -> None:
     store = opened(runs, "first")
     theirs = store.client.create_experiment(
@@ -89,6 +116,9 @@ def test_somebodys_own_experiment_keeps_its_tags(runs: Path) -> None:
     assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`score`", True)
     own = json.loads(store.client.get_experiment(store.experiment).tags[VIEW_TAG])
     assert own["orderByAsc"] is False
+    store.client.set_experiment_tag(store.experiment, VIEW_TAG, "an earlier version's")
+    opened(runs, "first")
+    assert json.loads(store.client.get_experiment(store.experiment).tags[VIEW_TAG]) == own
 
 
 def test_a_study_deleted_and_begun_again_gets_runs_of_its_own(runs: Path) -> None:

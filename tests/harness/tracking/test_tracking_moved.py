@@ -16,7 +16,7 @@ import harness.tracking.database
 from harness.errors import UserInputError, inline
 from harness.paths import RunPaths
 from harness.tracking.client import quiet_client
-from harness.tracking.database import check_and_relocate, relocated, served_files
+from harness.tracking.database import check_and_relocate, copy_database, relocated, served_files
 
 ARTIFACTS = Path("/now here/mlflow-artifacts")
 
@@ -95,6 +95,7 @@ def test_a_whole_search_moves_with_its_model(runs: Path, tmp_path: Path) -> None
         place = client.get_model_version_download_uri("remover", version.version)
         assert place.startswith((later / "mlflow-artifacts").as_uri())
         assert (Path(place.removeprefix("file://")) / "best.yaml").exists()
+        assert version.source.startswith((later / "mlflow-artifacts").as_uri())
 
 
 def test_what_another_program_notes_meanwhile_does_not_lead_out_of_the_folder(
@@ -145,6 +146,16 @@ def test_the_pages_show_a_moved_folder_that_cannot_be_written(
     assert files_in(later.root) == before
     assert not database.exists()
     assert "changes that you make in MLflow are lost" in capsys.readouterr().out
+
+
+def test_a_copy_has_what_a_search_has_only_logged_so_far(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as writer:
+        writer.execute("PRAGMA journal_mode=WAL")
+        writer.execute("CREATE TABLE runs (artifact_uri)")
+        writer.execute("INSERT INTO runs VALUES ('there')")
+        writer.commit()
+        copy_database(tmp_path / "mlflow.db", tmp_path / "copy.db")
+    assert locations(tmp_path / "copy.db") == {"there"}
 
 
 @pytest.mark.parametrize("writable", [True, False])

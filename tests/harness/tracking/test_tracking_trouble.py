@@ -3,19 +3,25 @@
 import json
 import logging
 import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from driving import Instant, make_plan
 from mirroring import began, opened, pictures, scored, study_store, tracker_of
+from mlflow.entities import Experiment
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ErrorCode
 from searching import Heard
 
 import harness.search.search
 import harness.tracking.study_runs
 from harness.console.events import Note
 from harness.search.stop_signals import StopSwitch
-from harness.tracking.client import RefusedError, UnavailableError
+from harness.tracking.client import RefusedError, UnavailableError, classified_errors
 from harness.tracking.model_registry import SearchResults
 from harness.tracking.outbox import Entry, Outbox
 from harness.tracking.sender import Deliveries
@@ -213,6 +219,55 @@ def test_a_fault_of_ours_is_logged_with_its_traceback_and_holds_up_nothing(
     assert all(info[2] is not None for info in logged)
 
 
+class Leaving(Taking):
+    """Refuses several entries at once, and is away at the second of single ones."""
+
+    tries = 0
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        if len(entries) > 1:
+            raise RefusedError("one of them")
+        self.tries += 1
+        if self.tries == 2:
+            raise ConnectionError
+        super().write(entries)
+
+
+def test_what_is_away_in_between_has_refused_nothing(tmp_path: Path) -> None:
+    outbox, called = Outbox(tmp_path / "out"), []
+    for number in range(3):
+        outbox.put(began(number))
+    made, said = deliveries(store := Leaving(), outbox.folder)
+
+    def away_once() -> None:
+        called.append("a call")
+        if len(called) == 1:
+            raise ConnectionError
+
+    made.add(away_once)
+    made.finish()
+    assert store.took == ["t000", "t001", "t002"]
+    assert called == ["a call"] * 2
+    assert not outbox.folder.exists()
+    assert all("MLflow accepts nothing now (ConnectionError)" in sentence for sentence in said)
+
+
+def test_an_experiment_that_another_process_makes_meanwhile_is_taken(tmp_path: Path) -> None:
+    class Late:
+        made: Any = None
+
+        def get_experiment_by_name(self, name: str) -> Any:
+            return self.made
+
+        def create_experiment(self, name: str, place: str) -> str:
+            self.made = Experiment("7", name, place, "active")
+            raise MlflowException("it exists", ErrorCode.Value("RESOURCE_ALREADY_EXISTS"))
+
+    store = study_store(tmp_path)
+    store.client = cast(Any, Late())
+    assert store.find_experiment() == "7"
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
@@ -273,6 +328,27 @@ def test_the_end_of_a_search_restores_its_experiment_too(runs: Path) -> None:
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["mlflow.note.content"] == "the note"
     assert len(said) == 1
+    assert opened(runs).parent == store.parent  # it goes on in the same run
+    assert store.client.get_run(store.parent).info.status == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        *((code, RefusedError) for code in ("INVALID_PARAMETER_VALUE", "INVALID_STATE")),
+        *((code, RefusedError) for code in ("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST")),
+        *((code, UnavailableError) for code in ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR")),
+        *((code, UnavailableError) for code in ("REQUEST_LIMIT_EXCEEDED", "PERMISSION_DENIED")),
+    ],
+)
+def test_only_what_no_retry_can_mend_is_refused_for_good(code: str, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match=r"^no$"), classified_errors():
+        raise MlflowException("no\nmore", ErrorCode.Value(code))
+
+
+def test_the_database_lets_readers_in_while_a_search_writes(runs: Path) -> None:
+    with closing(sqlite3.connect(runs / "mlflow.db")) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_search_beside_a_damaged_database_is_whole_and_logs_why(runs: Path) -> None:

@@ -55,8 +55,9 @@ def test_other_stores_are_not(uri: str) -> None:
 def test_a_folder_is_taken_where_the_user_has_mlflow_take_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    check_tracking_uri("./mlruns")
+    for word in ("true", "True", "1"):
+        monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", word)
+        check_tracking_uri("./mlruns")
 
 
 def test_a_variable_that_is_not_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from reports.analysis.decision import Decision, decide
 from reports.commands.lengths import length_of_export
 from reports.commands.next_command import Where, needs_pictures
 from reports.export.best_yaml import as_script, best_config
-from reports.record.queries import best_trial
+from reports.record.queries import best_trial, recommended_trial
 from reports.record.study import StudyRecord, Undertaken
 from reports.texts.translations import LANGUAGES, translator
 from tests.synthetic_studies import (
@@ -65,6 +65,10 @@ def test_a_winner_that_is_better_and_above_the_unchanged_input_comes_closer_than
         (0.5, f"{CLOSER}, but no closer than doing nothing, so the blur stays"),
         (0.44, f"{CLOSER}, but no closer than doing nothing, so the blur stays"),
         (0.435, f"{CLOSER}, but perhaps no closer than doing nothing"),
+        (
+            0.29 + (0.1 + 0.2) / 2 - 0.01,
+            f"{CLOSER}, but perhaps no closer than doing nothing",
+        ),  # its end
         (None, CLOSER),
     ],
 )
@@ -111,8 +115,13 @@ def test_the_recommended_setting_is_exported_also_where_the_space_leaves_it_out(
     assert held["verdict"] == "as the driver says"
     assert length_of_export(study, held, False, False).startswith("This is the full training")
     assert "# Study boundary-sharpness, recommended: as the" in as_script(held)
-    with pytest.raises(ValueError, match="no completed trial of the guide's recommended"):
-        best_config(make_study(6), "recommended")
+    left_out["mean"] = None
+    for without in (
+        make_study(6),
+        make_study(6, finalists=finals_of(0.1, 0.2, rows=[first, last])),
+    ):
+        with pytest.raises(ValueError, match="no completed trial of the guide's recommended"):
+            best_config(without, "recommended")
 
 
 def test_the_better_of_the_two_is_named_also_where_the_baseline_diverged_once() -> None:
@@ -161,7 +170,8 @@ def test_what_is_no_better_than_doing_nothing_is_not_kept_before_an_unsure_leade
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "noop"), [(-0.5, 0.7, 0.28), (-0.5, 0.7, 0.4), (-0.7, 0.6, 0.35)]
+    ("low", "high", "noop"),
+    [(-0.5, 0.7, 0.28), (-0.5, 0.7, 0.4), (-0.7, 0.6, 0.35), (0.0, 0.2, 0.2)],
 )
 def test_else_an_unsure_leader_leaves_the_recommended_setting(
     low: float, high: float, noop: float
@@ -231,6 +241,8 @@ def test_a_leader_below_the_unchanged_input_is_not_recommended_but_more_search()
     StudyRecord.note(study, tracking_uri="http://tracking:5000")
     mirrored = ["--tracking-uri", "http://tracking:5000", "--budget", "96"]
     assert words(decided(study).command) == [*words(found.command)[:-2], *mirrored]
+    StudyRecord.note(study, budget=60, finalists=None)  # their runs are the rest of it
+    assert words(decided(study).command)[-2:] == ["--budget", "120"]
 
 
 def test_a_study_that_kept_no_options_is_searched_on_by_hand() -> None:
@@ -245,6 +257,11 @@ def test_the_recommended_setting_below_the_unchanged_input_is_not_kept_either() 
         "search",
         f"Search on: t006 leads, {BELOW}, so the blur stays",
     )
+
+
+def test_a_leader_that_scores_what_doing_nothing_scores_is_no_remedy() -> None:
+    level = HIGH | {"noop": make_study(8).best_value}
+    assert decided(make_study(8, budget=8, baseline=level)).verb == "search"
 
 
 @pytest.mark.parametrize(("noop", "verb"), [(0.0, "search"), (0.9, "try")])
@@ -271,6 +288,7 @@ def test_the_recommended_setting_may_lead_in_single_runs() -> None:
     assert found.sentence == (
         f"Keep the recommended setting {RECOMMENDED}: nothing tried scored better"
     )
+    assert ", the recommended setting" not in found.why  # it is the one whose score is told
     alone = empty_study(budget=1)
     add_trial(alone, RECIPES["recommended"], recipe="recommended")
     alone.enqueue_trial(RECIPES["problem"])
@@ -283,6 +301,7 @@ def test_a_search_that_goes_on_decides_nothing_yet() -> None:
     assert found.sentence == "Not decided yet: t006 leads after 9 of 50 trials"
     assert found.as_is is not None
     assert found.as_is.sentence == "With train.py as it is: t007 leads"
+    assert found.trains == ""  # its command only shows the search's state
     study = study_of_both_kinds(9)
     StudyRecord.note(study, undertaken=Undertaken(trials=9, runs=15, jobs=1, began=0.0))
     found = decided(study)  # stopped while its finalists were trained again
@@ -293,6 +312,8 @@ def test_a_search_that_goes_on_decides_nothing_yet() -> None:
     running = make_study(8, budget=8)
     running.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
     assert decided(running).verb == "wait"
+    StudyRecord.note(running, undertaken=Undertaken(trials=8, runs=0, jobs=1, began=0.0))
+    assert decided(running).sentence == "Not decided yet: t006 leads after 8 of 8 trials"
 
 
 def test_finalists_that_are_still_trained_are_waited_for() -> None:
@@ -317,6 +338,9 @@ def test_nothing_completed() -> None:
     failed.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
     assert decided(failed).sentence == "Not decided yet: no trial has been completed"
     assert decided(optuna.create_study()).command == ""
+    silent = empty_study()
+    add_trial(silent, BEST, TrialState.FAIL, ())
+    assert decided(silent).why == ""  # nothing was noted
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -324,7 +348,9 @@ def test_nothing_completed() -> None:
 def test_a_pareto_search_leaves_the_choice(confirmed: bool) -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
     study.set_metric_names(["sharpness", "lpips"])
-    finals = {"finalists": finals_of(0.1, 0.2)} if confirmed else {}
+    # Also where the runs would have the recommended setting kept.
+    noted = finals_of(-0.01, 0.03)
+    finals = {"finalists": noted} if confirmed else {}
     for key, value in study_attrs(budget=8, **finals).items():
         study.set_user_attr(key, value)
     for number in range(8):
@@ -343,6 +369,9 @@ def test_a_pareto_search_leaves_the_choice(confirmed: bool) -> None:
         "the best score"
     )
     assert ("3 fresh seeds" in found.why) == confirmed
+    noted["rows"][1]["trial"] = None  # nor is it exported where only those had it
+    study.set_user_attr("finalists", noted)
+    assert recommended_trial(study) is None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import pytest
 
 from reports.export.best_yaml import best_config
+from reports.record.decided import final_choices
+from reports.record.finalists import Finalists
 from tests.reports.analysis.test_decision import AS_IS, BELOW, CLOSER, HIGH, decided
 from tests.synthetic_studies import finals_of, make_study, study_of_both_kinds
 
@@ -31,6 +33,7 @@ def test_both_kinds_have_a_second_answer_for_train_py_as_it_is() -> None:
     )
     held = best_config(study_of_both_kinds(finalists=finals))
     assert (held["trial"], held["as_is"]["trial"]) == (3, 6)
+    assert (held["decision"], held["as_is"]["decision"]) == found.answers
     assert found.answers == (
         f"{found.sentence}. {found.why}",
         f"{found.as_is.sentence}. {found.as_is.why}",
@@ -82,6 +85,38 @@ def test_a_moving_leader_without_a_reliable_lead_does_not_hide_what_repaints_bet
     assert held["lead"] == held["as_is"]["lead"] == finals["as_is"]["difference"]
     assert found.sentence == f"Use t004: {CLOSER} and than doing nothing"
     assert "3 fresh seeds" in found.why
+
+
+def test_who_chooses_from_a_front_hears_of_both_kinds() -> None:
+    """The front's best moves pixels, and is named whatever the runs would have decided."""
+    for as_is in ((-0.01, 0.02), (0.01, 0.03)):
+        finals = Finalists.read(finals_of(-0.1, 0.2, noop=0.2, as_is=as_is), "a study")
+        of_all, repainting = final_choices(finals, 1, pareto=True) or (None, None)
+        assert of_all is not None
+        assert repainting is not None
+        assert (of_all.of_all, repainting.of_all) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("ends", "as_is", "kept"), [((-0.03, -0.01), (-0.02, -0.01), True), ((0.1, 0.2), (0, 0), False)]
+)
+def test_the_recommended_setting_that_only_the_finalists_tried_has_the_result_it_is_in(
+    ends: tuple[float, float], as_is: tuple[float, float], kept: bool
+) -> None:
+    finals = finals_of(*ends, as_is=as_is)
+    for row in finals["rows"]:
+        row["trial"] = None if row["name"] == "recommended" else row["trial"]
+    held = best_config(study_of_both_kinds(6, finalists=finals), "recommended")
+    found = finals if kept else finals["as_is"]
+    assert (held["lead"], held["verdict"]) == (found["difference"], found["verdict"])
+
+
+def test_weights_of_an_earlier_versions_best_for_train_py_are_where_that_noted_them() -> None:
+    finals = finals_of(0.1, 0.2, as_is=(0.01, 0.03))
+    finals["as_is"]["checkpoint"] = "checkpoints/f06_net_G.pth"
+    held = best_config(study_of_both_kinds(finalists=finals))
+    assert held["checkpoint"] == "checkpoints/f00_net_G.pth"
+    assert held["as_is"]["checkpoint"] == "checkpoints/f06_net_G.pth"
 
 
 def test_one_decision_where_the_winner_runs_in_train_py() -> None:

@@ -125,6 +125,15 @@ def test_what_the_space_varies_beside_the_five_has_its_effect_too() -> None:
     assert found["ngf"].effect == pytest.approx(0.02, abs=0.004)
 
 
+def test_settings_that_always_change_together_tell_nothing() -> None:
+    """No fit can tell which of the two it was."""
+    chosen = trials(40, 0.002)
+    for trial in chosen:
+        params = trial.user_attrs["params"]
+        params["n_layers_D"] = 4 if params["lambda_perceptual"] else 2
+    assert {effect.effect for effect in effects(chosen, 1)} == {None}
+
+
 @pytest.mark.parametrize(
     ("claim", "setting", "guide", "other", "rise"),
     [

@@ -38,7 +38,17 @@ def test_of_many_the_best_are_named(study: optuna.Study) -> None:
     for number in range(4, 9):
         components = {"D": 0.3, "ciede2000": 7.0}
         add_trial(study, BEST, noise=number / 50, components=components)
+        if number == 5:
+            assert "Left out: t005, t004, t001, of a better" in decide(study, translator("en")).why
     assert "Left out: t008, t007, t006, …, of a better" in decide(study, translator("en")).why
+
+
+def test_where_less_is_better_the_lower_scores_are_left_out(study: optuna.Study) -> None:
+    study.set_user_attr("direction", "minimize")
+    add_trial(study, BEST, noise=-0.2, components={"D": 0.3, "ciede2000": 7.0})
+    found = decide(study, translator("en"))
+    assert "t000 leads" in found.sentence
+    assert "Left out: t004, t002, of a better score" in found.why
 
 
 def test_the_course_of_the_best_leaves_them_out(study: optuna.Study) -> None:

@@ -1,6 +1,8 @@
 """Blind pairs: every two settings on every picture, and what the judgements say of the score."""
 
+import json
 import math
+import re
 from itertools import combinations
 from pathlib import Path
 
@@ -22,13 +24,13 @@ from reports.analysis.judgements import (
 )
 from reports.page.look import crops, page
 from reports.page.look_result import agreement_sentence, result
-from reports.page.panel_crops import HEADING
+from reports.page.panel_crops import HEADING, Cut
 from reports.page.report import render
 from reports.record.names import RECOMMENDED
 from reports.record.trial import TrialRecord
 from reports.texts.translations import translator
 from tests.panels import write_panel
-from tests.synthetic_studies import RECIPES, add_trial, empty_study
+from tests.synthetic_studies import RECIPES, add_trial, empty_study, finals_of
 
 TRIALS = [7, 3, 6]
 SCORES = {7: (0.30, 0.20), 3: (0.35, 0.25), 6: (0.10, 0.20)}
@@ -50,6 +52,7 @@ def test_every_two_settings_meet_once_on_every_picture(study: optuna.Study) -> N
     assert len(set(met)) == len(met) == 4 * 3
     first = {frozenset((pair.left, pair.right)) for pair in pairs[:3]}
     assert first == {frozenset(two) for two in combinations(TRIALS, 2)}
+    assert len({pair.picture for pair in pairs[:3]}) == 3  # each on another picture
 
 
 def test_the_sides_are_left_to_chance(study: optuna.Study) -> None:
@@ -88,11 +91,20 @@ def test_where_less_is_better_the_lower_score_agrees(study: optuna.Study) -> Non
     assert (found.agreed, found.decided) == (1, 1)
 
 
-def test_a_picture_without_a_score_decides_nothing(study: optuna.Study) -> None:
-    add_judgement(study, Pair(5, left=7, right=3), "left")
+def test_the_most_often_chosen_is_first_for_the_pairs_it_was_in(study: optuna.Study) -> None:
+    for pair in (Pair(0, left=7, right=6), Pair(1, left=7, right=6), Pair(0, left=3, right=7)):
+        add_judgement(study, pair, "left")
     found = agreement(study)
     assert found is not None
-    assert (found.decided, found.undecided) == (0, 1)
+    assert list(found.preferred.items()) == [(3, (1, 1)), (7, (2, 3)), (6, (0, 2))]
+
+
+def test_a_picture_without_a_score_decides_nothing(study: optuna.Study) -> None:
+    for picture in (2, 5):  # two have scores
+        add_judgement(study, Pair(picture, left=7, right=3), "left")
+    found = agreement(study)
+    assert found is not None
+    assert (found.decided, found.undecided) == (0, 2)
     assert math.isnan(picture_score(TrialRecord(), 0))
 
 
@@ -109,10 +121,11 @@ def test_the_interval_is_the_exact_one(successes: int, of: int) -> None:
 def test_before_the_finalists_the_leaders_and_the_recommended_are_judged(
     study: optuna.Study,
 ) -> None:
-    found = judged_trials(study)
-    assert found[0] == study.best_trial.number
-    assert 6 in found  # the guide's recommended setting
-    assert len(found) == len(set(found))
+    best_first = sorted(study.trials, key=lambda trial: -trial.value)
+    leaders = [trial.number for trial in best_first[:3]]
+    assert judged_trials(study) == list(dict.fromkeys([*leaders, 6]))  # the recommended one
+    study.set_user_attr("finalists", finals_of(-0.03, -0.01, as_is=(-0.05, -0.02)))
+    assert judged_trials(study) == [6, 3, 4]
 
 
 def test_trials_without_a_picture_are_left_out(study: optuna.Study, tmp_path: Path) -> None:
@@ -145,6 +158,24 @@ def test_the_page_does_not_say_which_is_which(study: optuna.Study, tmp_path: Pat
         assert f"t{number:03d}" not in html
 
 
+def test_each_side_of_the_page_is_its_own_trials_picture(study: optuna.Study) -> None:
+    pictures = {
+        trial: tuple(
+            Cut("input", {f"t{trial:03d}": f"{trial} of {row}"}, f"original of {row}", 9, 9)
+            for row in range(2)
+        )
+        for trial in (7, 3)
+    }
+    html = page(study, pictures, [Pair(1, left=3, right=7), Pair(0, left=7, right=3)], 1)
+    data = json.loads(html.partition('id="data">')[2].partition("</script>")[0])
+    shown = [{side: data["crops"][crop] for side, crop in pair.items()} for pair in data["pairs"]]
+    assert shown == [
+        {"left": "3 of 1", "right": "7 of 1", "original": "original of 1"},
+        {"left": "7 of 0", "right": "3 of 0", "original": "original of 0"},
+    ]
+    assert data["begin"] == 1
+
+
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_the_report_compares_eyes_and_score(study: optuna.Study, lang: str) -> None:
     assert result(study, lang) == ""
@@ -161,6 +192,9 @@ def test_the_guides_setting_has_the_reports_name_also_in_an_earlier_study(
 ) -> None:
     add_judgement(study, Pair(0, left=6, right=3), "left")
     assert ">Guide&#39;s recommended (t006)<" in result(study)
+    rows = re.findall(r"\((t\d+)\)</th><td>(.*?)</td><td>(.*?)</td>", result(study))
+    values = [f"{study.trials[trial].value:.4f}" for trial in (6, 3)]
+    assert rows == [("t006", "1 of 1", values[0]), ("t003", "0 of 1", values[1])]
     earlier = empty_study()
     row = [{"name": "p0", "score": 0.2}]
     for recipe in ("best", "lsgan"):

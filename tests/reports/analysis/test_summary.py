@@ -6,8 +6,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from reports.analysis.summary import summarise
-from reports.record.queries import recipe_trial
+from reports.analysis.summary import overfitting, summarise
+from reports.record.queries import recipe_trial, sign_of, trials_by_score
 from tests.synthetic_studies import (
     BEST,
     RECIPES,
@@ -101,6 +101,22 @@ def test_a_score_of_which_less_is_better_falls_back_upwards() -> None:
     assert (found.best_step, found.best_value, found.fell_back) == (200, 0.2, True)
 
 
+def test_scores_below_zero_fall_back_by_a_fraction_of_their_size() -> None:
+    study = empty_study()
+    for last in (-0.203, -0.205):
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=last,
+                params=BEST,
+                distributions=SPACE,
+                intermediate_values={100: -0.2, 200: last},
+                user_attrs={"params": BEST},
+            )
+        )
+    found = [overfitting(trial, 1) for trial in study.trials]
+    assert [each and each.fell_back for each in found] == [False, True]
+
+
 def test_endings_are_gathered_by_reason() -> None:
     study = empty_study()
     for step in (160, 220):
@@ -149,6 +165,7 @@ def test_effects_are_of_each_kind_of_generator_for_itself() -> None:
         assert found["lsgan"].effect == pytest.approx(0.006, abs=0.004)
     (alone,) = summarise(make_study(40)).effects
     assert alone.moves is None
+    assert summary.same_kind == tuple(range(0, summary.counts["complete"], 3))  # as the winner
 
 
 def test_losses_are_compared_from_the_first_rung_to_the_last() -> None:
@@ -185,6 +202,19 @@ def test_scores_that_bound_a_study_are_its_own() -> None:
     assert (found.winner.trial, found.baseline.trial, found.problem.trial) == (2, 1, 0)
     assert found.winner.score == study.trials[2].value
     assert [row.trial for row in found.recipes] == [0, 1]
+
+
+def test_of_trials_that_score_the_same_the_first_leads() -> None:
+    study = empty_study()
+    for _ in range(3):
+        add_trial(study, BEST)
+    assert [trial.number for trial in trials_by_score(study)] == [0, 1, 2]
+
+
+def test_another_programs_study_has_its_own_direction() -> None:
+    assert [sign_of(optuna.create_study(direction=way)) for way in ("minimize", "maximize")] == [
+        *(-1, 1)
+    ]
 
 
 def test_of_a_recipe_that_ran_twice_the_later_run_counts() -> None:

@@ -11,6 +11,7 @@ import pytest
 from reports.commands.train_py import (
     FULL_TRAINING,
     full_commands,
+    in_whole_epochs,
     progressive_commands,
     shell,
     train_commands,
@@ -129,6 +130,11 @@ def test_steps_become_epochs(steps: int, n_train: int, batch: int, epochs: int) 
     )
     assert parsed(command)["n_epochs"] == str(epochs)
     assert 0 <= epochs * math.ceil(max(1, n_train) / batch) - steps < max(1, n_train)
+
+
+def test_a_trial_shorter_than_half_an_epoch_is_repeated_for_one() -> None:
+    for steps, whole in ((10, 48), (71, 48), (73, 96)):
+        assert in_whole_epochs(TRIAL | {"steps": steps}, DATA, DATA, "builtin")["steps"] == whole
 
 
 def learning_rates(options: dict[str, str | None]) -> list[float]:

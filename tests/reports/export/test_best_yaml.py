@@ -17,6 +17,7 @@ from reports.export.best_yaml import as_command, as_script, as_yaml, best_config
 from tests.synthetic_studies import (
     BEST,
     SPACE,
+    TRAIN,
     add_trial,
     empty_study,
     finals_of,
@@ -55,6 +56,32 @@ def test_the_winner_with_all_that_made_it() -> None:
     assert config["provenance"]["data_digest"] == "0123456789abcdef"
     assert config["provenance"]["versions"]["torch"] == "2.15.0"
     assert config["provenance"]["mlflow_run"] == f"run-{config['trial']}"
+    assert config["provenance"]["seed"] == own["seed"] != noted["seed"]
+    assert config["provenance"]["objective"] == "boundary_sharpness"
+
+
+def test_a_confirmed_setting_has_the_score_of_its_repeats_and_that_of_the_search(
+    tmp_path: Path,
+) -> None:
+    finals = finals_of(0.01, 0.03)
+    study = make_study(12, finalists=finals)
+    config, trial = best_config(study), study.trials[3]
+    assert config["score"] == {
+        "mean": pytest.approx(0.31), "ci95": pytest.approx([0.30, 0.32]), "repeats": 3,
+        "steps": 600, "pairs": "12 held out from the search", "components": {"D": 0.3},
+        "noop": 0.317, "weights": "pretrained",
+    }  # fmt: skip
+    assert (config["searched"]["mean"], config["searched"]["steps"]) == (trial.value, 400)
+    assert config["baseline"]["ci95"] == pytest.approx([0.28, 0.3])
+    # The first one's weights, where an earlier version recorded no other's.
+    assert config["checkpoint"] == "checkpoints/f00_net_G.pth"
+    assert best_config(study, 6)["checkpoint"] is None
+    finals["rows"][0]["checkpoint"] = "checkpoints/f03_net_G.pth"
+    study.set_user_attr("finalists", finals)
+    assert best_config(study, folder=tmp_path)["checkpoint"] is None  # it was removed
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "f03_net_G.pth").touch()
+    assert best_config(study, folder=tmp_path)["checkpoint"] == "checkpoints/f03_net_G.pth"
 
 
 def test_it_is_read_back_as_it_was() -> None:
@@ -94,6 +121,7 @@ def test_epochs_are_counted_by_the_pairs_that_the_command_reads(netG: str, epoch
     shorter = "about 396 steps at 128 px in whole epochs, where it had 400. W"  # than 7 x 66
     assert ("about 400 steps at 128 px. W" if here else shorter) in told
     assert ("reads all 66 pairs" in " ".join(config["notes"])) is not here
+    assert ("epochs of 66 steps each, as" in " ".join(config["notes"])) is not here
     study.set_user_attr("trainer", "external")  # which trained whole epochs: 9 x 48 steps
     assert here or "epochs 7 " in best_config(study)["command"].replace("\\\n", "")
 
@@ -129,12 +157,19 @@ def test_another_program_is_told_the_kind_of_device_that_ran_the_trials(
     program = {
         "file": "mine.yaml",
         "folder": "/mine",
-        "command": ["./train", "{pairs}", "{out}", "{device}"],
+        "command": ["./train", "{pairs}", "{start_G}", "{start_D}", "{seed}", "{device}"],
         "pairs": "pairs",
         "inputs": "inputs",
     }
-    config = best_config(make_study(12, device=device, program=program))
-    assert config["command"].splitlines()[-1].endswith(f" {kind}")
+    study = make_study(12, device=device, program=program)
+    config = best_config(study, 5)
+    start = "/runs/boundary-sharpness/checkpoints/warm_start/latest_net"
+    assert config["command"].splitlines()[-1].split() == [
+        *("./train", "pairs", f"{start}_G.pth", f"{start}_D_3_vanilla.pth", "1005", kind)
+    ]
+    assert length_of_export(study, config, repeat_trial=False, copy=False) == ""  # unknown
+    with pytest.raises(ValueError, match=r"mine\.yaml describes, .*: leave --repo out"):
+        best_config(study, 5, {**SHARED, "options": []})
 
 
 def test_the_progressive_recipe_exports_both_stages() -> None:
@@ -146,6 +181,14 @@ def test_the_progressive_recipe_exports_both_stages() -> None:
     assert sizes == [(512, 256, 2e-4), (1024, 1024, 1e-4)]
     assert {(s["epochs"], s["epochs_decay"]) for s in config["stages"]} == {(500, 500)}
     assert "stages" not in best_config(make_study(12), 4)
+    told = length_of_export(make_study(12), config, repeat_trial=False, copy=False)
+    assert "1024 px, ngf 64, 2 x (500 + 500) epochs, with the searched settings rounded" in told
+    moving = make_study(12, train=TRAIN | {"netG": "warp_unet_128"})
+    config = best_config(moving, 5)
+    told = length_of_export(moving, config, repeat_trial=False, copy=False)
+    assert "1024 px, ngf 16, 2 x (500 + 500) epochs, with the settings exactly" in told
+    there = length_of_export(moving, config, repeat_trial=False, copy=True)
+    assert "1024 px, ngf 64, 2 x (500 + 500) epochs, with the searched settings rounded" in there
 
 
 def test_the_recommended_recipe_is_not_compared_with_itself() -> None:
@@ -173,6 +216,10 @@ def test_a_trial_that_breaks_a_constraint_is_never_the_winner() -> None:
     trial.set_constraint("colour error", 0.1)
     study.tell(trial, 0.9)
     assert best_config(study)["trial"] == 0
+    at_the_limit = study.ask(SPACE)
+    at_the_limit.set_constraint("colour error", 0.0)
+    study.tell(at_the_limit, 0.8)
+    assert best_config(study)["trial"] == 2
 
 
 def queued_only(ran: int) -> optuna.Study:
@@ -267,7 +314,8 @@ def test_commands_for_a_copy_are_in_its_words(
         assert "'/the copy/.venv/bin/python' train.py" in text
         for option in ("--gpu_ids -1", "--display_id -1"):
             assert (option in text) == (option in said)
-    assert not any("gpu_ids" in need for need in config["needs"])
+    assert config["needs"] == best_config(study, 0, {**SHARED, "options": options})["needs"]
+    assert "built-in pictures" in " ".join(config["needs"])  # that is all
 
 
 def test_the_copy_that_ran_the_trials_is_the_one_that_commands_are_for() -> None:
@@ -286,8 +334,17 @@ def test_a_copy_without_the_perceptual_model_cannot_train_with_it() -> None:
     study = make_study(12)
     options = known(best_config(study, 0), "lr_decay_iters", "continue_train")
     for models in ({}, {"models": ["pix2pix"]}):  # an earlier version did not look at them
-        with pytest.raises(ValueError, match=r"knows no --model pix2pix_with_perceptual, .*plugin"):
+        with pytest.raises(
+            ValueError,
+            match=r"no --model pix2pix_with_perceptual, .*plugin .* --set lambda_perceptual=0",
+        ):
             best_config(study, 6, {**SHARED, "options": options, **models})
+    moving = make_study(9, train=TRAIN | {"netG": "warp_unet_128"})
+    with pytest.raises(ValueError, match=r"no --model pix2pix_warp, .* or leave --repo out, and"):
+        best_config(moving, 0, {**SHARED, "options": options, "models": ["pix2pix"]})
+    older = options - {"lr_policy"}
+    with pytest.raises(ValueError, match=r"knows no --lr_policy: it is older than 2019"):
+        best_config(study, 0, {**SHARED, "options": older})
 
 
 def test_each_kind_of_generator_continues_from_a_warm_start_of_its_own() -> None:

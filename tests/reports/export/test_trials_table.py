@@ -55,7 +55,8 @@ def test_figures_are_those_of_the_last_rung_and_of_the_trial() -> None:
         "seconds": 12.5,
         "seed": 7,
         "mlflow_run": "abc",
-        "components": {"D": 0.3, "ciede2000": 5.0, "mae_outside": 0.02},
+        # An objective of the user's own may have a component of a column's name.
+        "components": {"D": 0.3, "ciede2000": 5.0, "mae_outside": 0.02, "seconds": 99.0},
     }
     shifted = {**noted, "components": {"D": 0.1, "ciede2000": 6.1, "mae_outside": 0.02}}
     within = {"D": 0.3, "ciede2000": 5.9, "mae_outside": 0.027}
@@ -150,15 +151,15 @@ def test_markdown_keeps_hostile_words_in_their_cells() -> None:
 
 
 def test_no_text_of_the_csv_is_a_formula_and_numbers_stay_numbers() -> None:
-    study = make_study(3)
-    frame = trials_frame(study)
-    for number, text in enumerate(("=HYPERLINK(1)", "@x", "-1 of 2")):
+    frame = trials_frame(make_study(6))
+    texts = ("=HYPERLINK(1)", "@x", "-1 of 2", "+1", "\t=1", "\r=1")
+    for number, text in enumerate(texts):
         frame.loc[number, "reason"] = text
     frame.loc[0, "score"] = -0.25
-    rows = list(csv.DictReader(io.StringIO(as_csv(frame))))
-    assert [row["reason"] for row in rows] == ["'=HYPERLINK(1)", "'@x", "'-1 of 2"]
+    rows = list(csv.DictReader(io.StringIO(as_csv(frame), newline="")))
+    assert [row["reason"] for row in rows] == [f"'{text}".replace("\r", "\n") for text in texts]
     assert rows[0]["score"] == "-0.25"
-    assert [row["trial"] for row in rows] == ["0", "1", "2"]
+    assert [row["trial"] for row in rows] == ["0", "1", "2", "3", "4", "5"]
 
 
 def test_the_markdown_has_every_setting_that_tells_trials_apart() -> None:

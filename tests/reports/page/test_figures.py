@@ -10,7 +10,7 @@ from optuna import Study
 from reports.analysis.summary import summarise
 from reports.export.trials_table import trials_frame
 from reports.page.figures import all_figures, course, losses
-from reports.page.figures_by_setting import BANDS, scale
+from reports.page.figures_by_setting import BANDS, scale, visible_bands
 from reports.record.trial import RungRecord
 from tests.synthetic_studies import make_study
 
@@ -24,9 +24,10 @@ def figures_of(study: Study) -> tuple[pd.DataFrame, dict[str, Any]]:
     return frame[frame["score"].notna()], all_figures(frame, summarise(study), RUNGS, say)
 
 
+LOSSES = ("G_L1", "G_GAN", "D_real", "D_fake")
 RUNGS = [
-    RungRecord(step=100, value=0.2, losses={"G_L1": 4.0, "G_GAN": 0.5, "D_real": 0.6}),
-    RungRecord(step=200, value=0.3, losses={"G_L1": 2.0, "G_GAN": 0.6, "D_real": 0.3}),
+    RungRecord(step=step, value=value, losses=dict(zip(LOSSES, values, strict=True)))
+    for step, value, values in ((100, 0.2, (4.0, 0.5, 0.6, 0.4)), (200, 0.3, (2.0, 0.6, 0.3, 0.8)))
 ]
 
 
@@ -54,6 +55,7 @@ def test_history_is_every_score_and_the_best_so_far(
         "warm_start_short": [summary.warm_start] * 2,
         "recommended_short": [summary.baseline.score] * 2,
     }
+    assert [line["x"] for line in lines] == [[0, 39]] * 3  # from the first trial to the last
 
 
 def test_where_less_is_better_the_best_so_far_falls() -> None:
@@ -72,6 +74,27 @@ def test_a_setting_is_drawn_against_the_score_with_the_winner_marked(
         assert points["x"] == done[name].tolist()
         assert points["y"] == done["score"].tolist()
         assert (star["x"], star["y"]) == ([winner[name]], [winner["score"]])
+
+
+def test_bands_reach_as_far_as_the_values_that_were_tried(
+    drawn: tuple[pd.DataFrame, dict[str, Any]],
+) -> None:
+    done, figures = drawn
+    for name, bands in BANDS.items():
+        layout = figures[f"slice-{name}"]["layout"]
+        low, high = done[name].min(), done[name].max()
+        ends = [(max(band.low, low), min(band.high, high)) for band in bands]
+        shown = [two for two in ends if two[0] < two[1]]
+        assert [(shape["x0"], shape["x1"]) for shape in layout["shapes"]] == shown
+        log = name != "lambda_perceptual"  # where plotly wants the exponent
+        middles = [(a * b) ** 0.5 if log else (a + b) / 2 for a, b in shown]
+        places = [label["x"] for label in layout["annotations"]]
+        assert [10**x if log else x for x in places] == pytest.approx(middles)
+        if log:
+            axis = layout["xaxis"]
+            assert [float(text) for text in axis["ticktext"]] == axis["tickvals"]
+    narrow = done[done["lr"].between(1.2e-4, 1.7e-4)]  # the guide names no rate in between
+    assert visible_bands(narrow, "lr") == []
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
@@ -93,12 +116,17 @@ def test_the_best_eighth_of_the_lines_is_the_boldest(direction: str) -> None:
 
 
 def test_losses_are_parts_of_what_they_were_at_the_first_rung() -> None:
-    found = {trace["name"]: (trace["x"], trace["y"]) for trace in losses(RUNGS, say)["data"]}
+    drawn = losses(RUNGS, say)["data"]
+    found = {trace["name"]: (trace["x"], trace["y"]) for trace in drawn}
+    assert [line["name"] for line in drawn if line["line"]["dash"] == "dot"] == ["D_fake"]
     assert found == {
         "G_L1": ([100, 200], [1, 0.5]),
         "G_GAN": ([100, 200], [1, 1.2]),
         "D_real": ([100, 200], [1, 0.5]),
+        "D_fake": ([100, 200], [1, 2]),
     }
+    nothing = [rung.model_copy(update={"losses": {"G_GAN": 0.0}}) for rung in RUNGS]
+    assert losses(nothing, say)["data"] == []
     (line,) = course(RUNGS, say)["data"]
     assert (line["x"], line["y"]) == ([100, 200], [0.2, 0.3])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from markupsafe import escape
 from optuna.trial import TrialState
 
 from reports.analysis.decision import Decision, Verb, decide
@@ -45,7 +46,8 @@ def test_the_decision_is_the_headline_with_its_reason_and_one_command(language: 
     assert page.text.count(translator(language)("scale")) == 1
     assert re.findall('<pre id="next".*?>(.*?)</pre>', html) == [decision.command]
     assert html.count('data-copy="next"') == 1
-    assert "0.3000 … 0.3200" in page.text
+    baseline = f"{translator(language)('recommended_short')} 0.2900 0.2800 … 0.3000 3 100 10 "
+    assert baseline in page.text  # its runs, and its settings
     assert not [attrs for tag, attrs in page.elements if tag == "img"]
 
 
@@ -56,6 +58,7 @@ def test_the_commands_are_those_of_the_decided_setting() -> None:
         text = html.partition(f'<pre id="{command}"')[2].partition("</pre>")[0]
         assert "boundary-sharpness-t006" in text
     assert "Train the recommended setting in full" in html
+    assert "Repeat the recommended setting&#39;s short training" in html
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -75,9 +78,25 @@ def test_the_pages_commands_train_what_next_trains_and_the_short_one_elsewhere(
     assert words[-2:] == ["--out", "boundary-sharpness-t003"]
     assert "--out boundary-sharpness-t003-short" in short
     assert "--data ./pairs" in short
+    assert short.rstrip().endswith("--epochs-decay 0")
+    assert full.startswith("harness train ")
+    for key in ("repeat", "full"):
+        label = escape(translator(language)(key))
+        assert f'<h3 id="{key}-label">{label}</h3>' in html
     notes = html.partition('id="reproduce-title"')[2].partition("</section>")[0]
     assert "full_command" not in notes
     assert translator(language)("second_command") in notes
+
+
+def test_the_pages_commands_write_a_best_yaml_that_was_removed(tmp_path: Path) -> None:
+    study = study_of_both_kinds(finalists=finals_of(0.1, 0.2, as_is=(-0.01, 0.02)))
+    html = render(study, "en", tmp_path / "boundary-sharpness" / "panels")
+    for key in ("repeat", "full"):
+        text = html.partition(f'<pre id="{key}"')[2].partition(">")[2].partition("</pre>")[0]
+        first, second, *_ = text.splitlines()
+        assert first.startswith("harness export --run-dir ")
+        assert first.endswith(" -o boundary-sharpness-t003.yaml")
+        assert second.startswith("harness train boundary-sharpness-t003.yaml ")
 
 
 def test_the_command_names_the_run_folder_and_the_database(tmp_path: Path) -> None:
@@ -137,8 +156,11 @@ def test_the_first_screen_has_the_scores_of_the_decisions_own_pictures() -> None
     kept = scores_of(make_study(12, finalists=finals_of(-0.01, 0.03)))
     assert [row.chosen for row in kept.rows] == [False, True]
     assert shown.line == 0.317
-    text = Page(render(make_study(12, finalists=finals))).text
-    assert "Input unchanged 0.3170" in text
+    html = render(make_study(12, finalists=finals))
+    assert "Input unchanged 0.3170" in Page(html).text
+    for row in shown.rows:
+        low, high = (shown.at(end) for end in (row.low, row.high))
+        assert f"left: {low}%; width: {high - low}%" in html
 
 
 def test_the_head_counts_the_finalists_runs_and_stops_in_plain_words() -> None:
@@ -154,6 +176,7 @@ def test_a_winner_that_the_guide_recommends_is_shown_beside_the_one_that_blurs()
     summary = summarise(make_study(8))
     assert summary.winner == summary.baseline
     shown = scores_of(make_study(8, budget=8))
+    assert shown.line == 0.22  # the input unchanged
     rows = shown.rows
     assert rows[0].chosen
     assert [row.label for row in rows] == [

@@ -74,7 +74,7 @@ def test_the_first_picture_has_every_trial_and_the_others_those_that_are_named(
 def test_further_pictures_are_left_out_of_a_page_that_would_grow_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panels = {"t001": panel(tmp_path / "t001.png", 4)}
+    panels = {"t001": panel(tmp_path / "t001.png", 5)}
     rows = boundaries(panels, panels)
     assert len(rows) == 4
     monkeypatch.setattr("reports.page.panel_crops.MAX_BYTES", weight(rows[0]) + weight(rows[1]))

@@ -1,5 +1,6 @@
 """The strip shows what is there: every notable setting with a panel, the winner last."""
 
+import re
 from pathlib import Path
 
 import optuna
@@ -137,6 +138,7 @@ def test_what_left_no_panel_is_left_out(
         page = render(study, language, panels)
         assert page.count('class="cell') == len(keys)
         assert ("<dialog" in page) == bool(keys)
+        assert re.findall(r'<option value="(\w+)" selected>', page) == keys[-2:]
 
 
 def test_a_study_of_which_nothing_completed_has_no_strip(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ import pytest
 from optuna.trial import TrialState
 
 from reports.analysis.decision import decide
-from reports.analysis.summary import summarise
-from reports.page.report import render, write_report
+from reports.analysis.effects import Effect
+from reports.analysis.summary import KindEffects, summarise
+from reports.export.best_yaml import best_config
+from reports.page.report import effect_dots, render, write_report
 from reports.texts.translations import LANGUAGES, translator
 from tests.reports.page.parsed_page import HOSTILE, Page
 from tests.synthetic_studies import (
@@ -22,6 +24,7 @@ from tests.synthetic_studies import (
     finals_of,
     make_study,
     study_attrs,
+    study_of_both_kinds,
 )
 
 
@@ -191,6 +194,14 @@ def test_a_pareto_search_shows_its_front(language: str) -> None:
         {trial: 0.4 + trial / 100 for trial in (0, 2, 4, 6, 8, 10)}
     )
     assert re.findall(r'<tr class="winner"><th scope="row">(\d+)</th>', front) == ["4"]
+    fronts = [best_config(study, trial)["pareto"]["on_the_front"] for trial in (2, 3)]
+    assert fronts == [True, False]
+    alone = one_of_two_objectives()
+    alone.set_user_attr("budget", 1)
+    say = translator(language)
+    goals = say("and").join(("sharpness", "lpips"))
+    only = say("decide_choose_only", one="t000", goals=goals)
+    assert decide(alone, say).sentence == only
     others, ahead = page.figures["front"]["data"]
     assert ahead["x"] == sorted(study.trials[trial].values[0] for trial in (0, 2, 4, 6, 8, 10))
     assert len(others["x"]) == 6
@@ -230,6 +241,7 @@ def test_the_numbers_on_the_page_are_the_studys() -> None:
     study = make_study(50)
     page = Page(render(study))
     assert f"t{study.best_trial.number:03d} scores {study.best_value:.4f} in one run" in page.text
+    assert "MLflow run parent-run" in page.text
     for name in ("Guide's blurring", "Lower L1", "LSGAN", "Guide's recommended"):
         assert name in page.text
     scatter = page.figures["history"]["data"][0]
@@ -307,6 +319,78 @@ def test_the_file_is_written_whole_or_not_at_all(
 def test_a_thousand_trials_stay_under_ten_megabytes() -> None:
     page = render(make_study(1000))
     assert len(page.encode()) < 10e6
+
+
+def part_of(html: str, section: str) -> str:
+    """The text of a section of the page."""
+    found = html.partition(f'id="{section}-title"')[2].partition("</section>")[0]
+    return Page(found.replace("\xa0", " ")).text
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_each_section_says_what_its_numbers_show(good: bool) -> None:
+    """Of a winner that trained as the guide expects, and of one that did not and less is better."""
+    study = empty_study(direction="maximize" if good else "minimize", budget=2)
+    scores, l1, gan = ((0.24, 0.25), (5, 4), 1.1) if good else ((0.2, 0.25), (4, 5), 2)
+    recommended = {"recipe": "recommended"}
+    for value, noted in ((0.2 if good else 0.3, recommended), (0.25, {})):
+        rungs = [
+            {"step": 100, "value": scores[0], "losses": {"G_L1": l1[0], "G_GAN": 1}},
+            {"step": 200, "value": scores[1], "losses": {"G_L1": l1[1], "G_GAN": gan}},
+        ]
+        attrs = {"params": BEST, "seconds": 12.5, "rungs": rungs} | noted
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=value, params=BEST, distributions=SPACE, user_attrs=attrs
+            )
+        )
+    for number in range(13):
+        reason = f"stopped at step 160: 0.2{number} is below the median there"
+        add_trial(study, BEST, TrialState.PRUNED, RUNGS[:1], reason=reason)
+    html = render(study)
+    assert ("Higher is better." if good else "Lower is better.") in part_of(html, "scores")
+    against = "0.2000 -0.0500" if good else "0.3000 +0.0500"
+    assert f"Guide's recommended 0 {against}" in part_of(html, "recipes")
+    training = part_of(html, "losses")
+    assert f"G_L1 falls: {'yes (5 to 4)' if good else 'no (4 to 5)'}" in training
+    assert f"steady (within 25%): {'yes (1 to 1.1)' if good else 'no (1 to 2)'}" in training
+    said = "ended at 0.2500, its best was 0.2500 at step 200: no sign of overfitting"
+    fell = "was best at step 100 (0.2000) and ended at 0.2500: a sign of overfitting"
+    assert (said if good else fell) in training
+    ended = "13 (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, …)"
+    assert ended in part_of(html, "endings")
+    assert html.count("<td>12.5</td></tr>") == 2 + 13
+    assert "Both kinds of generator" not in html
+    if good:
+        assert "pairs in place of ./pairs." in part_of(html, "reproduce")
+
+
+def test_a_page_of_both_kinds_says_which_is_which() -> None:
+    study = study_of_both_kinds(10)
+    for netG, state in (("warp_unet_128", TrialState.PRUNED), ("unet_128", TrialState.FAIL)):
+        add_trial(study, BEST, state, RUNGS[:1], extras={"netG": netG})
+    html = render(study)
+    assert "Both kinds of generator were tried" in part_of(html, "settings")
+    effects = part_of(html, "effects")
+    assert "In generators that move pixels (4 completed trials)" in effects
+    assert "In generators that repaint, as train.py does (6 completed trials)" in effects
+    endings = part_of(html, "endings")
+    assert "stopped early not recorded (moves pixels) 1 (10)" in endings
+    assert "failed not recorded (repaints) 1 (11)" in endings
+
+
+def test_an_effect_has_its_interval_and_what_it_is_of() -> None:
+    found = (
+        Effect("ngf", "supported", 0.02, 0.01, 0.03, "16 to 64"),
+        Effect("lsgan", "contradicted", -0.02, -0.03, -0.01),
+        Effect("lower_lr", "open", None, None, None),
+    )
+    plot = effect_dots(KindEffects(None, 20, found), translator("en"))
+    assert [(row.label, plot.text(row), row.note) for row in plot.rows] == [
+        ("ngf: 16 to 64", "+0.0200 [+0.0100, +0.0300]", ""),
+        ("lsgan instead of vanilla", "-0.0200 [-0.0300, -0.0100]", "contradicted"),
+    ]
+    assert plot.line == 0
 
 
 def test_a_weight_of_zero_has_a_place_on_every_figure() -> None:

@@ -8,6 +8,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import create_trial
 
 from reports.analysis.decision import decide
+from reports.analysis.settings_in_words import short_settings
 from reports.export.trials_table import as_markdown, trials_frame
 from reports.page.report import render
 from reports.texts.translations import translator
@@ -38,6 +39,8 @@ def test_the_decision_names_the_u_net_where_that_varies_too() -> None:
     given = {"value": 0.3, "params": BEST | noted["extras"], "distributions": SPACE | kinds}
     made.add_trial(create_trial(**given, user_attrs=noted))
     assert decide(made, translator("en")).settings.endswith("lr 1e-4, netG unet_128")
+    for network, named in (("unet_256", False), ("warp_unet_256", False), ("resnet_9blocks", True)):
+        assert ("netG" in short_settings(BEST | {"netG": network}, translator("en"))) == named
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])

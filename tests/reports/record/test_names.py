@@ -10,6 +10,7 @@ from reports.analysis.summary import summarise
 from reports.export.best_yaml import best_config
 from reports.export.trials_table import trials_frame
 from reports.page.report import render
+from reports.record.format import VERSION
 from reports.record.names import BLURRING, PARAMS, RECOMMENDED, renamed
 from reports.record.queries import recipe_trial
 from reports.record.study import StudyRecord
@@ -71,6 +72,9 @@ def test_a_study_of_version_0_1_is_read_under_the_names_of_today(lang: str) -> N
     assert finals is not None
     assert (finals.runner_up, finals.as_is.name) == ("recommended", "recommended")
     assert '"best"' not in json.dumps(finals.as_data())
+    StudyRecord.migrate(study)  # as before it is searched on
+    assert study.user_attrs["record_version"] == VERSION
+    assert StudyRecord.of(study).finalists == finals
 
 
 def test_a_comparison_of_a_file_called_best_keeps_its_name() -> None:

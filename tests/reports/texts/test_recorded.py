@@ -59,7 +59,8 @@ def test_what_an_earlier_version_wrote_is_read_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "RuntimeError: a, b; c", "diverged", "stopped at step x: 1 is y", "{0} {}"]
+    "text",
+    ["", "RuntimeError: a, b; c", "diverged", "stopped at step x: 1 is y", "{0} {}", "5 to right"],
 )
 def test_any_other_text_stays_as_it_is(text: str) -> None:
     assert recorded(text, KO) == text
