@@ -1,6 +1,7 @@
 """What tests of searches and of commands share."""
 
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from searching import without_mlflow
 
 from harness.cli.app import main
+from harness.console.signals import STOP_SIGNALS
 from harness.tracking.database import make_database
 
 
@@ -21,8 +23,11 @@ def in_process(
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["harness", *words])
+        handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
         with pytest.raises(SystemExit) as ended:
             main()
+        for number, handler in handlers.items():  # a process that is stopped keeps its own
+            signal.signal(number, handler)
         code = ended.value.code or 0
         assert isinstance(code, int)
         return code, *capsys.readouterr()
