@@ -79,9 +79,9 @@ def score(
         ),
     ] = "boundary_sharpness",
 ) -> None:
-    """Score restored pictures, or a model, where pictures were warped: sharp, and right.
+    """Score a model, or restored pictures, where they were warped.
 
-    Files are paired by name.
+    Are they sharp, and right? Files are paired by name.
 
     Example: harness score --model model/best_net_G.pth --data my_pairs --direction AtoB
     """
