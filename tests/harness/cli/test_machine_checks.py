@@ -53,6 +53,9 @@ def test_a_missing_and_an_old_package_are_named(monkeypatch: pytest.MonkeyPatch)
     assert "numpy" not in found.message
     assert "pytest" not in found.message
     assert doctor.unmet(f"numpy>={version('numpy')}") == ""  # exactly what is needed
+    monkeypatch.setattr(doctor, "version", lambda _: "10.2")
+    assert doctor.unmet("numpy>=9.1") == ""  # numbers, not letters
+    assert doctor.unmet("numpy>=10.10") == "numpy is 10.2, and 10.10 is needed"
 
 
 @pytest.mark.parametrize(

@@ -267,24 +267,25 @@ def test_a_time_limit_leaves_out_trials_but_not_the_finalists(
 
 
 class WildWinner(Instant):
-    """The best setting of the search diverges when it is trained again."""
+    """The best setting of the search diverges on one seed when it is trained again."""
 
     def __init__(self, plan: TrialPlan) -> None:
         super().__init__(plan)
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
-        if task.phase == "final" and task.number % 3 == 0:
+        if task.phase == "final" and task.number == 0:
             raise DivergedError("G_GAN is nan at step 17")
         return super().run(task, report)
 
 
 def test_a_winner_that_diverges_is_not_exported(tmp_path: Path, unmirrored: None) -> None:
-    outcome = run(make_plan(tmp_path, budget=24, finalists=2, repeats=2), WildWinner)
+    outcome = run(make_plan(tmp_path, budget=24, finalists=2, repeats=3), WildWinner)
     assert outcome.finalists is not None
     assert outcome.best is not None
     wild = outcome.finalists.rows[-1]
     assert wild.trial == outcome.best.number
     assert wild.diverged
+    assert wild.repeats == 2
     assert best_yaml(tmp_path)["trial"] != wild.trial
 
 
