@@ -230,6 +230,7 @@ class Faulty(Instant):
             os.kill(os.getpid(), signal.SIGKILL)
         if fault == "killed once" and runs_of(self.plan.folder, task.number) == 0:
             note_run(self.plan, task)
+            report(self.rung(task, 10))
             os.kill(os.getpid(), signal.SIGKILL)
         if fault == "segfaults":
             import ctypes

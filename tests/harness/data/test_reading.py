@@ -54,20 +54,40 @@ def claimed_png(file: Path, width: int, height: int) -> None:
     file.write_bytes(png(width, height, 8, b""))
 
 
+def xyz(*values: float) -> bytes:
+    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in values))
+
+
+WHITE = xyz(0.9642, 1.0, 0.8249)
+
+
 def linear_profile() -> bytes:
-    """A colour profile (ICC version 2) with sRGB's primaries and no gamma."""
-
-    def xyz(*values: float) -> bytes:
-        return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in values))
-
-    name = b"linear light\0"
-    tags = {
-        b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(name)) + name + bytes(78),
-        b"wtpt": xyz(0.9642, 1.0, 0.8249),
+    """A colour profile with sRGB's primaries and no gamma."""
+    primaries = {
         b"rXYZ": xyz(0.4361, 0.2225, 0.0139),
         b"gXYZ": xyz(0.3851, 0.7169, 0.0971),
         b"bXYZ": xyz(0.1431, 0.0606, 0.7141),
-        **{name: b"curv" + bytes(8) for name in (b"rTRC", b"gTRC", b"bTRC")},
+    }
+    curves = {name: b"curv" + bytes(8) for name in (b"rTRC", b"gTRC", b"bTRC")}
+    return colour_profile(b"mntrRGB XYZ ", primaries | curves)
+
+
+def grey_ink_profile() -> bytes:
+    """A colour profile for CMYK in which every mixture of inks is the same light grey."""
+    identity = (65536 * (n % 4 == 0) for n in range(9))
+    ramp = bytes(range(256))
+    table = struct.pack(">4s4x4B9i", b"mft1", 4, 3, 2, 0, *identity)
+    table += 4 * ramp + 2**4 * bytes([200, 128, 128]) + 3 * ramp
+    return colour_profile(b"prtrCMYKLab ", {b"A2B0": table})
+
+
+def colour_profile(kind: bytes, values: dict[bytes, bytes]) -> bytes:
+    """A colour profile (ICC version 2); `kind`: its class, its colours, and what they become."""
+    name = b"made here\0"
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(name)) + name + bytes(78),
+        b"wtpt": WHITE,
+        **values,
     }
     directory, body = b"", b""
     start = 128 + 4 + 12 * len(tags)
@@ -75,9 +95,7 @@ def linear_profile() -> bytes:
         padded = data + bytes(-len(data) % 4)
         directory += tag + struct.pack(">II", start + len(body), len(data))
         body += padded
-    header = struct.pack(
-        ">I4sI4s4s4s", start + len(body), b"\0" * 4, 0x02400000, b"mntr", b"RGB ", b"XYZ "
-    )
+    header = struct.pack(">I4xI12s", start + len(body), 0x02400000, kind)
     header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
     return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + directory + body
 
@@ -123,6 +141,9 @@ def test_grey_alpha_and_palette_become_rgb(tmp_path: Path) -> None:
 def test_cmyk_keeps_its_colours(tmp_path: Path) -> None:
     Image.fromarray(GRADIENT).convert("CMYK").save(tmp_path / "p.jpg", quality=98)
     assert np.abs(read_picture(tmp_path / "p.jpg").astype(int) - GRADIENT).mean() < 4
+    profile = grey_ink_profile()
+    Image.fromarray(GRADIENT).convert("CMYK").save(tmp_path / "g.tif", icc_profile=profile)
+    assert np.abs(read_picture(tmp_path / "g.tif").astype(int) - 176).max() <= 2
 
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:

@@ -91,6 +91,8 @@ def test_trials_that_can_be_saved_are_run_again(faulty: Study, fault: str, runs:
     assert runs_of(faulty.plan.paths.folder, number) == runs
     if fault != "memory":
         assert faulty.trials[number].state in (TrialState.COMPLETE, TrialState.PRUNED)
+        steps = [rung["step"] for rung in faulty.trials[number].user_attrs["rungs"]]
+        assert steps == [10, 20, 30][: len(steps)]  # those of the last run alone
 
 
 def test_the_guides_recipes_run_first_and_to_their_end(faulty: Study) -> None:

@@ -14,6 +14,7 @@ from harness.paths import RunPaths
 from harness.study import study as record
 from harness.study.database import open_storage, reading_url, sqlite_url
 from harness.study.urls import without_secrets
+from reports.record.study import StudyRecord
 
 
 def new_study(folder: Path, **settings: Any) -> Study:
@@ -190,3 +191,23 @@ def test_an_unknown_study_is_refused_with_those_that_are_there(tmp_path: Path) -
     with pytest.raises(UserInputError, match="--run-dir"):
         record.open_existing(RunPaths(tmp_path / "nowhere"), None)
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "new"),
+    [
+        ("data", {"folder": "/moved/pairs"}),
+        ("warm_start_folder", "/moved/runs/fake/checkpoints/warm_start"),
+        (
+            "program",
+            {"file": "/moved/p.yaml", "folder": "/moved", "command": ["train"]}
+            | {"pairs": "A", "inputs": "B"},
+        ),
+    ],
+)
+def test_what_was_moved_is_recorded_where_it_is_now(tmp_path: Path, key: str, new: Any) -> None:
+    study = new_study(tmp_path)
+    moved = with_setup(make_plan(tmp_path), **{key: new}).setup
+    assert getattr(moved, key) != getattr(StudyRecord.of(study).setup, key)
+    record.update_paths(study, moved)
+    assert StudyRecord.of(study).setup == moved

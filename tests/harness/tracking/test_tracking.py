@@ -80,6 +80,12 @@ def test_what_cannot_be_delivered_comes_later_in_order(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_entry_has_the_time_at_which_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([1.5, 2.0])
+    monkeypatch.setattr("harness.tracking.outbox.time.time", times.__next__)
+    assert [Entry("t000").at, Entry("t000").at] == [1500, 2000]
+
+
 def test_a_later_process_delivers_what_an_earlier_one_could_not(tmp_path: Path) -> None:
     away, back = Switched(), Switched()
     with delivering(away, tmp_path) as (made, warned):

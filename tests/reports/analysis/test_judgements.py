@@ -64,7 +64,8 @@ def test_the_sides_are_left_to_chance(study: optuna.Study) -> None:
 def test_judging_goes_on_where_it_stopped(study: optuna.Study) -> None:
     pairs = pairs_to_judge(study, TRIALS, pictures=2)
     add_judgement(study, pairs[0], "left")
-    add_judgement(study, pairs[1], "same")
+    other_way = Pair(pairs[1].picture, pairs[1].right, pairs[1].left)
+    add_judgement(study, other_way, "same")
     assert pairs_to_judge(study, TRIALS, pictures=2) == pairs[2:]
     assert [row.choice for row in judgements(study)] == ["left", "same"]
 
