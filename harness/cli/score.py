@@ -83,7 +83,7 @@ def score(
 
     Are they sharp, and right? Files are paired by name.
 
-    Example: harness score --model model/best_net_G.pth --data my_pairs --direction AtoB
+    Example: harness score --model new_G.pth --data pairs --against old_G.pth
     """
     from harness.evaluation.folder_scoring import score_files
     from harness.evaluation.score_comparison import compare_scores
