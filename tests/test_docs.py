@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -166,6 +167,7 @@ def test_every_long_command_line_runs_in_the_order_of_its_page(
     Path("portraits").mkdir()
     for name in ("astronaut", "coffee", "cat", "rocket", "camera"):
         Image.fromarray(getattr(data, name)()).save(f"portraits/{name}.png")
+    shutil.copytree("portraits", "retouched")
     assert run("harness data make --originals portraits --out my_pairs --pairs 10 --size 128") == 0
     for line in [line for page in TAUGHT for line in command_lines(page)]:
         if not line.startswith(LONG):
@@ -176,6 +178,10 @@ def test_every_long_command_line_runs_in_the_order_of_its_page(
         if line.startswith("harness train"):
             line += " --epochs 1 --epochs-decay 0 --load-size 128 --crop-size 128 --device cpu"
             line += " --weights random"
+        if line.startswith("harness score"):
+            Path("my_old").mkdir()
+            shutil.copy("model/latest_net_G.pth", "my_old")
+            line += " --weights random --device cpu"
         assert run(line) == 0, line
-    assert Path("model").is_dir()
+    assert len(list(Path("restored").iterdir())) == 5
     assert os.path.getsize("preview.png") > 1000
