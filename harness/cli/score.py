@@ -13,8 +13,9 @@ from reports.texts.numbers import quantity
 
 if TYPE_CHECKING:
     from harness.config.settings import Direction
-    from harness.evaluation.folder_scoring import FolderScore, PictureFiles, Region
+    from harness.evaluation.folder_scoring import FolderScore, PictureFiles
     from harness.evaluation.score_comparison import Comparison
+    from objectives.score import Objective
 
 # Columns of the table of the worst pictures: as many as fit beside a name into 80 characters.
 COLUMNS = ("score", "against", "D", "E", "Lrel", "ciede2000")
@@ -105,7 +106,8 @@ def score(
             files, others = files_of_models(model, data, direction, against, place, Path(folder))
         else:
             files, others = files_of_folders(pred, target, mask, input_, results, against)
-        chosen, found = score_with(files, objective, place, weights, region)
+        chosen = chosen_objective(objective, place, weights)
+        found = score_files(files, chosen, region, to_stderr)
         other = score_files(others, chosen, region, to_stderr) if others else None
     figures = as_json(found, chosen.name, chosen.weights)
     if other is not None:
@@ -184,23 +186,18 @@ def files_of_folders(
     return files, restored_otherwise(files, against, results is not None, to_stderr)
 
 
-def score_with(
-    files: "list[PictureFiles]", name: str, place: str, policy: str, region: "Region"
-) -> "tuple[Any, FolderScore]":
-    """The objective, and the scores that it gives the files.
+def chosen_objective(name: str, place: str, policy: str) -> "Objective":
+    """The objective to score with.
 
     Raises:
-        UserInputError: the objective or its weights cannot be used, or a file is bad.
+        UserInputError: it or its weights cannot be used.
     """
     from harness.errors import as_user_input_error
-    from harness.evaluation.folder_scoring import score_files
     from objectives.loading import load_objective, trunk_of
     from objectives.weights import resolve_weights
 
     with as_user_input_error(ValueError, FileNotFoundError):
-        weights = resolve_weights(policy, (trunk_of(name),))
-        chosen = load_objective(name, weights, place)
-    return chosen, score_files(files, chosen, region, to_stderr)
+        return load_objective(name, resolve_weights(policy, (trunk_of(name),)), place)
 
 
 def as_json(found: "FolderScore", name: str, weights: str) -> dict[str, Any]:

@@ -72,16 +72,16 @@ def restored_otherwise(
         UserInputError: it lacks one of the pictures, or is not such a folder.
     """
     if results:
-        found = by_stem(match_results(other, remark, "--against"))
+        found = restored_by_stem(match_results(other, remark, "--against"))
     else:
         pictures = pictures_of(other, "--against", remark)
         found = {readable(stem): file for stem, file in pictures.items()}
-    restored = by_stem(files)
+    restored = restored_by_stem(files)
     scored = "--results" if results else "--pred"
     reject_missing(restored, found, f"--against {inline(other)}", scored)
     return [replace(each, restored=found[stem]) for stem, each in zip(restored, files, strict=True)]
 
 
-def by_stem(files: Sequence[PictureFiles]) -> dict[str, Path]:
+def restored_by_stem(files: Sequence[PictureFiles]) -> dict[str, Path]:
     """The restored pictures, by their relative path without its suffix."""
     return {stem_of(Path(each.name), Path()): each.restored for each in files}
