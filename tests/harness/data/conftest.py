@@ -12,8 +12,10 @@ from planting import WritePairs
 import harness.data.check.facts
 import harness.data.files.processes
 import objectives.masks
+from harness.data.files.scikit_image import scikit_image_file
 from harness.data.pairs.built_in import built_in_pairs
 from harness.data.pairs.pair_set import PairSet
+from harness.data.synthesis.make_pairs import MakePlan, make_pairs
 
 
 def once(find: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
@@ -76,3 +78,21 @@ def write_pairs(halves: list[tuple[np.ndarray, np.ndarray]]) -> WritePairs:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three photographs of scikit-image, one of a face."""
+    folder = tmp_path_factory.mktemp("originals")
+    astronaut = Image.open(scikit_image_file("astronaut.png"))
+    astronaut.crop((60, 0, 380, 320)).save(folder / "astronaut.png")
+    Image.open(scikit_image_file("chelsea.png")).save(folder / "chelsea.png")
+    Image.open(scikit_image_file("coffee.png")).save(folder / "coffee.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six pairs made of them; a test that changes them copies them."""
+    out = tmp_path_factory.mktemp("out") / "made"
+    return make_pairs(originals, 6, MakePlan(out, 192, seed=4), processes=1)

@@ -1,26 +1,23 @@
-"""`harness data make` and `preview`: pairs that can be undone, and can be looked at."""
+"""`harness data make`: pairs that can be undone."""
 
 import json
 import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 from planting import WritePairs
-from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
 from harness.cli.data import app
 from harness.config.profiles import QUICK
 from harness.config.settings import Direction
 from harness.data.check.check import check, measure_all
-from harness.data.check.preview import arrows, preview, spread
-from harness.data.files.pair_folders import PairFiles, PairFolder, Split, find_pairs
+from harness.data.files.pair_folders import find_pairs
 from harness.data.files.scikit_image import scikit_image_file
 from harness.data.pairs.pair_set import load_dataset
 from harness.data.pairs.prepare import prepare_data
@@ -29,27 +26,11 @@ from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.handles import Handles
 from harness.data.synthesis.liquify import Stroke, displacement, resample
 from harness.data.synthesis.make_pairs import MakePlan, frame, made_pair, make_pairs
-from harness.data.synthesis.retouch import Face, moved_jaw, retouch
-from harness.data.synthesis.traces import Traces, apply_traces, draw_traces, softened
+from harness.data.synthesis.retouch import Face
+from harness.data.synthesis.traces import Traces, apply_traces
 from harness.errors import UserInputError
 from harness.evaluation.made_bounds import made_bounds
 from objectives.masks import FIELD_THRESHOLD
-
-
-@pytest.fixture(scope="module")
-def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("originals")
-    astronaut = Image.open(scikit_image_file("astronaut.png"))
-    astronaut.crop((60, 0, 380, 320)).save(folder / "astronaut.png")
-    Image.open(scikit_image_file("chelsea.png")).save(folder / "chelsea.png")
-    Image.open(scikit_image_file("coffee.png")).save(folder / "coffee.png")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def made(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("out") / "made"
-    return make_pairs(originals, 6, MakePlan(out, 192, seed=4), processes=1)
 
 
 def test_the_face_is_found_where_it_is() -> None:
@@ -117,16 +98,6 @@ def test_a_portrait_that_is_too_small_is_told_with_the_size_that_it_has() -> Non
     small = r"p\.png is 140 x 101, too small to be sharp at 200: choose --size 121 or less"
     with pytest.raises(UserInputError, match=small):
         made_pair(np.zeros((101, 140, 3), np.uint8), Path("p.png"), 0, plan)
-
-
-def test_the_previewed_pairs_are_spread_over_all_splits() -> None:
-    files = [PairFiles(f"{number}.png", Path("p.png")) for number in range(20)]
-    splits: dict[Split, tuple[PairFiles, ...]] = {
-        "train": tuple(files[:18]),
-        "val": tuple(files[18:]),
-    }
-    shown = spread(PairFolder(Path("data"), "aligned", splits))
-    assert [pair.name for pair in shown] == [f"{n}.png" for n in (0, 2, 5, 7, 10, 12, 15, 17)]
 
 
 def test_a_square_is_cut_around_the_face_and_below_its_middle() -> None:
@@ -230,109 +201,6 @@ def test_same_seed_same_pairs_whatever_the_processes(originals: Path, tmp_path: 
     assert any((one / file).read_bytes() != (other / file).read_bytes() for file in files)
 
 
-FACE = Face(x=128, y=112, half_width=51, half_height=77)
-
-
-def test_retouchings_differ_in_strength_symmetry_and_length() -> None:
-    """One that slims every jaw alike teaches nothing about other tools."""
-    drawn = [retouch(FACE, np.random.default_rng(seed)) for seed in range(120)]
-    assert 0.3 < np.mean([isinstance(strokes[0], Handles) for strokes in drawn]) < 0.7
-    fields = np.stack([displacement(strokes, 256, 256) for strokes in drawn])
-    # How far each side of the jaw is pushed inwards, in the rows from the mouth to the chin.
-    jaw = fields[:, 0, 140:180]
-    left, right = -jaw[:, :, 60:100].mean(axis=(1, 2)), jaw[:, :, 156:196].mean(axis=(1, 2))
-    assert (left + right > 0).mean() > 0.95
-    assert (np.minimum(left, right) < 0.25 * np.maximum(left, right)).mean() > 0.05
-    pushed = (left + right) / 2
-    assert np.quantile(pushed, 0.9) > 2 * np.quantile(pushed, 0.1)
-    largest = np.hypot(fields[:, 0], fields[:, 1]).max(axis=(1, 2)) / 256
-    assert (largest > 0.004).all()
-    assert (largest < 0.08).all()
-
-
-def test_each_part_of_a_face_is_changed_as_documented(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The jaw narrower, the face shorter or longer, the nose narrower, both eyes larger."""
-    jaw = Stroke((0, 0), (1, 1))
-    monkeypatch.setattr("harness.data.synthesis.retouch.moved_jaw", lambda *_: jaw)
-    drawn = [retouch(FACE, np.random.default_rng(seed)) for seed in range(300)]
-    by_place: dict[tuple[float, ...], list[tuple[float, float]]] = {}
-    for strokes in drawn:
-        for stroke in strokes:
-            if isinstance(stroke, Stroke) and stroke.push == (0, 0) and stroke is not jaw:
-                key = (*np.round(stroke.centre, 2).tolist(), *np.round(stroke.radius, 2).tolist())
-                by_place.setdefault(key, []).append(stroke.pinch)
-    wide, long = (128, 150.5, 81.6, 61.2), (128, 154.35, 66.3, 45.9)
-    nose, eyes = (128, 123.55, 20.4, 25.5), [(x, 98.14, 16.32, 13.26) for x in (106.58, 149.42)]
-    assert by_place.keys() == {wide, long, nose, *eyes}
-    for place, axis, low, high, share in (
-        (wide, 0, 0.04, 0.12, 0.4),
-        (long, 1, -0.08, 0.08, 0.5),
-        (nose, 0, 0.08, 0.16, 0.4),
-        (eyes[0], 0, -0.14, -0.06, 0.4),
-    ):
-        pinches = np.array(by_place[place])
-        assert low <= pinches[:, axis].min() < low + 0.01 < high - 0.01 < pinches[:, axis].max()
-        assert pinches[:, axis].max() <= high
-        assert len(pinches) / 300 == pytest.approx(share, abs=0.1)
-        assert place in eyes or (pinches[:, 1 - axis] == 0).all()
-    assert np.mean([pinch[1] > 0 for pinch in by_place[long]]) == pytest.approx(2 / 3, abs=0.1)
-    assert by_place[eyes[0]] == by_place[eyes[1]]
-    assert all(x == y for x, y in by_place[eyes[0]])
-
-
-def test_a_jaw_moves_inwards_and_up_and_all_else_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By up to a fifth of the half width; on one side only in about one of seven."""
-    monkeypatch.setattr("harness.data.synthesis.retouch.Handles", SimpleNamespace)
-    one_sided = 0
-    for seed in range(200):
-        jaw = moved_jaw(FACE, np.random.default_rng(seed))
-        assert (jaw.centre, jaw.radius) == ((128, 112), pytest.approx((96.9, 146.3)))
-        at, to = np.array(jaw.at), np.array(jaw.to)
-        moved = to - at
-        inward = -moved[:11, 0] * np.sign(at[:11, 0] - 128)
-        assert (inward > -0.002).all()
-        assert 1 < inward.max() <= 0.2 * 51 + 0.001
-        assert (moved[:12, 1] < 0.002).all()
-        assert moved[5, 1] == pytest.approx(moved[:12, 1].min(), abs=0.002)  # the chin, most
-        assert (at[:11, 1] > 112).all()  # the lower half of the face
-        assert moved[11, 0] == 0  # the mouth, which is lifted
-        assert moved[11, 1] == pytest.approx(0.4 * moved[5, 1], abs=0.002)
-        assert (moved[12:] == 0).all()
-        one_sided += min(inward[:5].max(), inward[6:].max()) < 0.002
-    assert 0.07 < one_sided / 200 < 0.25
-
-
-def test_traces_are_those_of_different_tools() -> None:
-    drawn = [draw_traces(256, np.random.default_rng(seed), None) for seed in range(200)]
-    assert 0.35 < np.mean([traces.soft_everywhere > 0 for traces in drawn]) < 0.65
-    assert 0.35 < np.mean([traces.jpeg is not None for traces in drawn]) < 0.65
-    for soft, most in (("soft_moved", 0.0035), ("soft_everywhere", 0.0025)):
-        assert 0.95 * most < max(getattr(traces, soft) for traces in drawn) / 256 <= most
-    qualities = {traces.jpeg for traces in drawn} - {None}
-    assert (min(qualities), max(qualities)) == (75, 97)
-    # What is moved is resampled with the rest, and never sharper than that.
-    assert all(traces.soft_everywhere <= traces.soft_moved for traces in drawn)
-    assert draw_traces(256, np.random.default_rng(0), 60).jpeg == 60
-
-
-def test_only_what_moves_is_softened_unless_all_is() -> None:
-    astronaut = np.asarray(Image.open(scikit_image_file("astronaut.png")))[:256, 100:356]
-    field = displacement([Stroke((128, 110), (40, 40), push=(10, 0))], 256, 256)
-    still = ~(np.hypot(*field) > 0)
-    local = softened(astronaut, field, 1.0)
-    assert np.array_equal(local[still], astronaut[still])
-    # In the middle of the stroke it is the Gaussian itself.
-    blurred = gaussian_filter(astronaut.astype(float), (1, 1, 0))
-    assert np.abs(local[110, 128] - blurred[110, 128]).max() <= 0.5
-    # What moves half as far as what is fully softened, is softened half.
-    little = np.broadcast_to(np.array([0.0015, -0.002])[:, None, None] * 256, field.shape)
-    between = (astronaut + blurred) / 2
-    assert np.abs(softened(astronaut, little, 1.0) - between).max() <= 0.51
-    everywhere = apply_traces(Traces(1.0, 1.0, None), astronaut, field)
-    assert np.abs(everywhere - blurred).max() <= 0.5
-    assert np.array_equal(softened(astronaut, field, 0.0), astronaut)
-
-
 def test_recompression_leaves_its_mark_on_the_retouched_half_only(originals: Path) -> None:
     source = originals / "chelsea.png"
     picture = np.asarray(Image.open(source))
@@ -379,71 +247,6 @@ def test_what_a_killed_process_left_is_no_hindrance(originals: Path, tmp_path: P
     (tmp_path / ".out.making" / "fields" / "00007.npz").touch()
     out = make_pairs(originals, 1, MakePlan(tmp_path / "out", 96, 0), processes=1)
     assert [file.name for file in (out / "fields").iterdir()] == ["00000.npz"]
-
-
-def test_preview_rows_show_the_warp(made: Path) -> None:
-    *pairs, last = spread(find_pairs(made))
-    gone, said = replace(last, a=made / "gone.png"), list[str]()
-    sheet = np.asarray(preview([gone, *pairs, last], "AtoB", said.append))
-    assert said == [f"Left out: {made / 'gone.png'} does not exist (or is a broken link)."]
-    with pytest.raises(UserInputError, match="No pair can be read"):
-        preview([gone], "AtoB")
-    assert sheet.shape == (24 + 6 * (24 + 256), 5 * 256, 3)
-    red = (sheet == (255, 0, 0)).all(axis=2)
-    green = (sheet == (0, 230, 0)).all(axis=2)
-    assert red[:, 768:1024].sum() > 200
-    assert not red[:, 1024:].any()
-    assert green[:, 1024:].sum() > 200
-
-
-def test_the_preview_of_swapped_pairs_differs_in_its_captions_and_halves_alone(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(
-        ImageDraw.ImageDraw, "text", lambda _, at, text, *more, **how: said.append(text)
-    )
-    pair = find_pairs(made).splits["val"][0]
-    with Image.open(pair.a) as opened:
-        both = np.asarray(opened)
-    Image.fromarray(np.hstack([both[:, 192:], both[:, :192]])).save(tmp_path / "swapped.png")
-    swapped = replace(pair, a=tmp_path / "swapped.png")
-    one, other = (
-        np.asarray(preview([files], direction))
-        for files, direction in ((pair, "AtoB"), (swapped, "BtoA"))
-    )
-    assert said[:2] + said[6:8] == ["A: retouched", "B: original", "A: original", "B: retouched"]
-    assert np.array_equal(one[:, :512], np.hstack([other[:, 256:512], other[:, :256]]))
-    assert np.array_equal(one[:, 512:], other[:, 512:])
-
-
-def test_arrows_point_where_things_went() -> None:
-    astronaut = np.asarray(Image.open(scikit_image_file("astronaut.png")))[:256, 100:356]
-    field = displacement([Stroke((128, 110), (80, 80), push=(14, 0))], 256, 256)
-    drawn = arrows(resample(astronaut, field), astronaut)
-    red = (drawn == (255, 0, 0)).all(axis=2)
-    rows, columns = np.nonzero(red)
-    # Every arrow starts on a grid of 16 pixels, at 8; what is drawn beyond lies to its right.
-    assert np.abs(rows.mean() - 110) < 15
-    reach = (columns - 8) % 16
-    assert ((reach > 3) & (reach <= 8)).sum() > 1.5 * ((reach > 8) & (reach < 13)).sum()
-
-
-def test_arrows_are_three_times_as_long_as_the_displacement(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Which is a share of the width and one of the height: unequal, as the sides are."""
-    field = np.ones((2, 128, 128)) * [[[0.02]], [[0.03]]]
-    drawn: list[tuple[float, ...]] = []
-    monkeypatch.setattr("harness.data.check.preview.estimated_displacement", lambda *_: field)
-    monkeypatch.setattr(
-        "harness.data.check.preview.draw_arrow",
-        lambda _, start, reach: drawn.append((*start, *reach)),
-    )
-    wide = np.zeros((64, 256, 3), np.uint8)
-    arrows(wide, wide)
-    assert len(drawn) == 4 * 16
-    assert drawn[1] == pytest.approx((24, 8, -0.02 * 256 * 3, -0.03 * 64 * 3))
 
 
 def test_commands(

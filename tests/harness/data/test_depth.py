@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gradient import png
 from PIL import Image
 from planting import WritePairs
-from test_reading import png
 from typer.testing import CliRunner
 
 from harness.cli.app import app

@@ -16,7 +16,7 @@ from harness.search.plan import SearchPlan, too_few_to_move_pixels
 from harness.study.study import check_same, create_study
 from harness.training.networks import build_generator
 from search_spaces.space import load_space
-from tests.harness.trials.external.test_external import add_plugin, copy_of_pix2pix
+from tests.harness.trials.external.copies import add_plugin, copy_of_pix2pix
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from driving import make_plan, with_setup
+from programs import program_of
 
-from harness.config.settings import Program
 from harness.search.explained import entries
 from harness.search.plan import SearchPlan
 
@@ -57,17 +57,7 @@ def test_a_pareto_search_has_no_place_for_a_recipe(tmp_path: Path) -> None:
 
 
 def test_the_user_s_own_program_and_his_server_without_its_password(tmp_path: Path) -> None:
-    program = Program(
-        file=tmp_path / "mine.yaml",
-        folder=tmp_path,
-        command=("./train",),
-        mark=None,
-        checkpoint="G.pth",
-        restored=None,
-        log=None,
-        losses=None,
-        silence=9,
-    )
+    program = program_of(tmp_path, "./train", file=tmp_path / "mine.yaml")
     plan = make_plan(tmp_path)
     own = replace(plan, trial_plan=plan.trial_plan.model_copy(update={"external": program}))
     found = said(with_config(own, tracking_uri="https://me:s3cret@there/x"))

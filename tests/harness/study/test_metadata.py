@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from programs import program_of
+
 from harness.config.profiles import QUICK
-from harness.config.settings import Program, SearchConfig
+from harness.config.settings import SearchConfig
 from harness.data.pairs.prepare import PreparedData
 from harness.paths import RunPaths
 from harness.study.constraints import MARGINS
@@ -26,17 +28,8 @@ def test_every_fact_of_a_study_is_its_own(tmp_path: Path) -> None:
         trainer="external",
         repo=tmp_path / "p.yaml",
     )
-    program = Program(
-        file=tmp_path / "p.yaml",
-        folder=tmp_path / "its folder",
-        command=("train", "{out}"),
-        mark="epoch",
-        checkpoint="{epoch}.pth",
-        restored=None,
-        log=None,
-        losses=None,
-        silence=9,
-    )
+    own = {"folder": tmp_path / "its folder", "mark": "epoch", "checkpoint": "{epoch}.pth"}
+    program = program_of(tmp_path, "train", "{out}", **own)
     data = PreparedData(tmp_path / "x.pt", "d" * 32, "their source", 8, 2, 3, 13, 5)
     goal, devices = Goal("minimize", 7.0), ("cuda:0", "cuda:1")
     setup = setup_of(

@@ -1,7 +1,5 @@
 """The decision of every kind of study: what to do, why, and the command that does it."""
 
-import shlex
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -10,16 +8,15 @@ from optuna.trial import TrialState
 
 from reports.analysis.decision import Decision, decide
 from reports.commands.lengths import length_of_export
-from reports.commands.next_command import Where, needs_pictures
 from reports.export.best_yaml import as_script, best_config
 from reports.record.queries import best_trial, recommended_trial
 from reports.record.study import StudyRecord, Undertaken
 from reports.texts.translations import LANGUAGES, translator
+from tests.reports.analysis.deciding import BELOW, CLOSER, HIGH, RECOMMENDED, decided, words
 from tests.synthetic_studies import (
     BEST,
     RECIPES,
     SPACE,
-    TRAIN,
     add_trial,
     empty_study,
     finals_of,
@@ -28,17 +25,7 @@ from tests.synthetic_studies import (
     study_of_both_kinds,
 )
 
-RECOMMENDED = "(L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4)"
 KEEP = f"Keep the recommended setting {RECOMMENDED}: nothing tried was reliably sharper"
-CLOSER = "it comes closer to the sharp original than the recommended setting"
-AS_IS = (
-    f"With train.py as it is: keep the recommended setting {RECOMMENDED}: nothing else that it can "
-    "run was reliably sharper"
-)
-
-
-def decided(study: optuna.Study, where: Where | None = None) -> Decision:
-    return decide(study, translator("en"), where or Where())
 
 
 def with_finals(low: float, high: float, **changed: Any) -> Decision:
@@ -220,10 +207,6 @@ def test_without_a_confirmation_a_leader_is_to_be_tried(too_few: bool) -> None:
     assert "the recommended setting 0.2" in found.why
 
 
-BELOW = "but doing nothing scores at least as well"
-HIGH = {"noop": 0.3, "warm_start": 0.2, "oracle": 0.9}
-
-
 def test_a_leader_below_the_unchanged_input_is_not_recommended_but_more_search() -> None:
     study = make_study(50, budget=40, baseline=HIGH)
     options = ["--data", "/my pairs", "--set", "gan_mode=lsgan"]
@@ -393,66 +376,6 @@ def test_two_files_that_were_compared(ends: tuple[float, float], said: str) -> N
     )
     assert decided(study).sentence == said
     assert "3 fresh seeds and 12 held-out pairs" in decided(study).why
-
-
-def words(command: str) -> list[str]:
-    return shlex.split(command)
-
-
-def test_a_setting_of_train_py_is_exported_from_where_the_study_lies(tmp_path: Path) -> None:
-    folder = tmp_path / "my runs" / "boundary-sharpness"
-    where = Where(folder, "postgresql://there/optuna")
-    study = make_study(12, name="faces; rm -rf", finalists=finals_of(0.1, 0.2))
-    assert words(decided(study, where).command) == [
-        *("harness", "export", "--format", "command", "--run-dir", str(folder.parent)),
-        *("--study", "faces; rm -rf", "--storage", "postgresql://there/optuna"),
-    ]
-    said = (
-        "This prints the train.py command of the full training: {} px, ngf 64, 1000 + 1000 epochs. "
-        "The trials were smaller (128 px, ngf 16), so that many could be compared in little time."
-    )
-    assert decided(study, where).trains == said.format(1024)
-    study.set_user_attr("pinned", {"crop_size": 512})
-    assert decided(study, where).trains == said.format(512)
-
-
-def test_a_setting_that_moves_pixels_is_trained_here() -> None:
-    data = study_attrs()["data"] | {"folder": "/data/my pairs", "direction": "BtoA"}
-    finals = finals_of(0.1, 0.2, as_is=(-0.01, 0.01))
-    found = decided(
-        study_of_both_kinds(data=data, finalists=finals), Where(Path("there/boundary-sharpness"))
-    )
-    assert words(found.command) == [
-        *("harness", "train", "there/boundary-sharpness/best.yaml", "--data", "/data/my pairs"),
-        *("--direction", "BtoA", "--out", "boundary-sharpness-t003", "--run-dir", "there"),
-    ]
-    assert not needs_pictures(found.command)
-    builtin = decided(study_of_both_kinds(finalists=finals))
-    assert "--data ./pairs " in builtin.command
-    assert "--run-dir" not in builtin.command
-    assert builtin.trains == (
-        "This trains at 128 px (ngf 16) for 1000 + 1000 epochs. harness restore then applies the "
-        "model to pictures of any size, and harness score compares it with your present one."
-    )
-    assert needs_pictures(builtin.command)
-
-
-def test_a_moving_setting_whose_best_yaml_was_removed_is_written_first(tmp_path: Path) -> None:
-    moving = TRAIN | {"netG": "warp_unet_128"}
-    study = make_study(12, train=moving, finalists=finals_of(-0.01, 0.03))
-    found = decided(study, Where(tmp_path / "boundary-sharpness"))
-    first, second = found.command.split(" && ")
-    assert words(first)[-4:] == ["--trial", "6", "-o", "boundary-sharpness-t006.yaml"]
-    assert words(second)[:3] == ["harness", "train", "boundary-sharpness-t006.yaml"]
-
-
-def test_a_moving_setting_of_the_users_own_copy_is_trained_there() -> None:
-    """Its trials ran in that copy, which has our model file, and the export knows it."""
-    finals = finals_of(0.1, 0.2, as_is=(-0.01, 0.01))
-    study = study_of_both_kinds(
-        finalists=finals, repository={"folder": "/copy", "python": "python", "options": []}
-    )
-    assert words(decided(study).command)[:4] == ["harness", "export", "--format", "command"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

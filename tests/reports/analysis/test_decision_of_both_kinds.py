@@ -5,7 +5,7 @@ import pytest
 from reports.export.best_yaml import best_config
 from reports.record.decided import final_choices
 from reports.record.finalists import Finalists
-from tests.reports.analysis.test_decision import AS_IS, BELOW, CLOSER, HIGH, decided
+from tests.reports.analysis.deciding import AS_IS, BELOW, CLOSER, HIGH, decided
 from tests.synthetic_studies import finals_of, make_study, study_of_both_kinds
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from reports.commands.lengths import length_of_export
 from reports.export.best_yaml import as_script, best_config
-from tests.reports.export.test_best_yaml import SHARED, known
+from tests.reports.export.known_copies import SHARED, known
 from tests.synthetic_studies import BEST, TRAIN, add_trial, empty_study, make_study
 
 

@@ -14,7 +14,7 @@ import torch
 from optuna.trial import TrialState
 
 from harness.config.profiles import QUICK
-from harness.config.settings import Repository, SearchConfig
+from harness.config.settings import Repository
 from harness.console.views import QuietView
 from harness.data.files.picture_reading import read_picture
 from harness.data.pairs.pair_set import Dataset, save_dataset
@@ -41,23 +41,16 @@ from harness.trials.external.process import (
     wait_for_result,
 )
 from harness.trials.external.repository import (
-    check_options,
-    python_of,
     read_repository,
     trial_command,
 )
-from harness.trials.external.trainer import choose_trainer
 from harness.trials.messages import TrialTask
 from harness.trials.worker import trial_runner
-from reports.commands.repository_options import name_in_copy
 from reports.export.best_yaml import best_config
-from search_spaces.space import load_space
-from search_spaces.trial_params import TrialParams
 from tests.harness.portraits import external_search
+from tests.harness.trials.external.copies import PARAMS, add_plugin, copy_of_pix2pix
 from tests.harness.trials.test_trial import TRAIN, ignore, make_trials, pairs
 
-STAND_IN = Path(__file__).with_name("stand_in_train.py")
-PARAMS = TrialParams(lambda_L1=80, lambda_perceptual=10, n_layers_D=4, gan_mode="lsgan", lr=1e-4)
 SMALL = {
     "steps": 6,
     "rungs": (3, 6),
@@ -67,31 +60,12 @@ SMALL = {
 }
 
 
-def copy_of_pix2pix(folder: Path, **faults: str) -> Path:
-    folder.mkdir(parents=True)
-    shutil.copyfile(STAND_IN, folder / "train.py")
-    (folder / "models").mkdir()
-    for model in ("pix2pix", "pix2pix_with_perceptual"):
-        (folder / "models" / f"{model}_model.py").touch()
-    (folder / "faults.json").write_text(json.dumps(faults))
-    return folder
-
-
-def add_plugin(repo: Path) -> None:
-    (repo / "models" / "pix2pix_warp_model.py").touch()
-
-
 def given_options(paths: StudyPaths, trial: str) -> dict[str, Any]:
     """What the stand-in was called with."""
     found: dict[str, Any] = json.loads(
         (paths.external.run(trial) / "options.json").read_text(encoding="utf-8")
     )
     return found
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    return read_repository(copy_of_pix2pix(tmp_path_factory.mktemp("repo") / "pix2pix"), 2.0)
 
 
 def test_a_search_drives_it_and_every_fault_fails_one_trial(
@@ -421,84 +395,3 @@ def test_weights_that_are_not_finite_are_a_divergence(tmp_path: Path) -> None:
     torch.save(weights, tmp_path / "1_net_G.pth")
     with pytest.raises(DivergedError, match=r"1_net_G\.pth"):
         load_generator(tmp_path / "1_net_G.pth", TRAIN, "cpu")
-
-
-class TestRepositories:
-    def test_its_own_options_and_those_of_its_models_are_read(self, tmp_path: Path) -> None:
-        repo = copy_of_pix2pix(tmp_path / "pix2pix")
-        (repo / "models" / "pix2pix_model.py").write_text("parser.add_argument('--lambda_X')")
-        (repo / "models" / "networks.py").touch()
-        found = read_repository(repo, 600)
-        assert found.models == ("pix2pix", "pix2pix_with_perceptual")
-        assert {"lambda_X", "n_layers_D", "gan_mode"} <= set(found.options)
-        assert (found.python, found.silence) == (sys.executable, 600)
-        own = repo / ".venv" / "bin" / "python"
-        own.parent.mkdir(parents=True)
-        own.symlink_to(sys.executable)
-        assert python_of(repo) == str(own)
-
-    def test_a_copy_without_the_perceptual_model_is_refused_only_where_it_is_wanted(
-        self, repository: Repository
-    ) -> None:
-        options = tuple(o for o in repository.options if "perceptual" not in o)
-        plain = repository.model_copy(update={"options": options, "models": ("pix2pix",)})
-        check_options(repository, PARAMS, QUICK)
-        check_options(plain, PARAMS.model_copy(update={"lambda_perceptual": 0}), QUICK)
-        told = r"pix2pix_with_perceptual.*--format plugin --repo \S+ .*--set lambda_perceptual=0"
-        with pytest.raises(UserInputError, match=told):
-            check_options(plain, PARAMS, QUICK)
-
-    def test_a_search_that_keeps_the_term_at_0_needs_no_model_for_it(self, tmp_path: Path) -> None:
-        repo = copy_of_pix2pix(tmp_path / "pix2pix")
-        (repo / "models" / "pix2pix_with_perceptual_model.py").unlink()
-        config = SearchConfig(trainer="external", repo=repo)
-        without, any_value = (
-            load_space("default", pins).without("generator")
-            for pins in ({"lambda_perceptual": "0"}, {})
-        )
-        assert choose_trainer(config, without, QUICK) is not None
-        with pytest.raises(UserInputError, match="--set lambda_perceptual=0"):
-            choose_trainer(config, any_value, QUICK)
-
-    def test_moving_pixels_needs_our_model_file(self, repository: Repository) -> None:
-        """The perceptual term too comes with it, whatever other model files are there."""
-        moving = QUICK.updated({"netG": "warp_unet_128"})
-        with pytest.raises(UserInputError, match=r"--model pix2pix_warp.*--format plugin --repo"):
-            check_options(repository, PARAMS, moving)
-        models = ("pix2pix", "pix2pix_warp")
-        check_options(repository.model_copy(update={"models": models}), PARAMS, moving)
-
-    def test_the_option_names_before_2020_are_used_where_they_are(
-        self, repository: Repository, tmp_path: Path
-    ) -> None:
-        older = {"n_epochs": "niter", "n_epochs_decay": "niter_decay"}
-        options = tuple(older.get(o, o) for o in repository.options)
-        old = repository.model_copy(update={"options": options})
-        assert name_in_copy("n_epochs", old.options) == "niter"
-        command = trial_command(old, PARAMS, QUICK, tmp_path, 3, tmp_path, "cpu", warm=False)
-        assert "--niter" in command
-        assert "--n_epochs" not in command
-        assert "--continue_train" not in command
-
-    @pytest.mark.parametrize(
-        ("text", "said"),
-        [
-            (None, "There is no train.py"),
-            ("import nothing_there", r"an error \(ModuleNotFoundError: .* 'nothing_there'\): fix"),
-        ],
-    )
-    def test_one_that_does_not_run_is_refused(
-        self, text: str | None, said: str, tmp_path: Path
-    ) -> None:
-        if text is not None:
-            (tmp_path / "train.py").write_text(text)
-        with pytest.raises(UserInputError, match=said):
-            read_repository(tmp_path, 600)
-
-    @pytest.mark.parametrize("words", [{"trainer": "external"}, {"repo": Path("pix2pix")}])
-    def test_trainer_and_repo_belong_together(self, words: dict[str, Any], tmp_path: Path) -> None:
-        config = SearchConfig.model_validate(
-            {"run_dir": tmp_path / "runs", "weights": "random", "device": "cpu", **words}
-        )
-        with pytest.raises(UserInputError, match="belong together"):
-            plan_search(config)

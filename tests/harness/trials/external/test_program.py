@@ -14,6 +14,7 @@ import yaml
 from driving import with_setup
 from null_tracker import NullTracker
 from PIL import Image
+from programs import program_of
 
 import harness.search.search
 from harness.config.profiles import QUICK
@@ -263,17 +264,7 @@ def test_log_lines_without_a_loss_are_passed_over() -> None:
 
 def test_every_placeholder_has_its_own_value(tmp_path: Path) -> None:
     names = ("pairs", "n_train", "inputs", "out", "seed", "device", "start_G", "start_D")
-    program = Program(
-        file=tmp_path / "p.yaml",
-        folder=tmp_path,
-        command=tuple(f"{{{name}}}" for name in names),
-        mark=None,
-        checkpoint="G.pth",
-        restored=None,
-        log=None,
-        losses=None,
-        silence=9,
-    )
+    program = program_of(tmp_path, *(f"{{{name}}}" for name in names))
     paths, task = StudyPaths(tmp_path), TrialTask(4, PARAMS, 7, "final")
     found = program_run(program, task, TRAIN, 5, PairSet.of([]), paths, "cuda:1")
     assert list(found.command) == [
@@ -320,17 +311,7 @@ def test_it_gets_as_many_epochs_as_a_trial_has_steps(
     n_train: int, batch: int, epochs: int, tmp_path: Path
 ) -> None:
     """The last batch of an epoch may be a smaller one."""
-    program = Program(
-        file=tmp_path / "p.yaml",
-        folder=tmp_path,
-        command=("train", "{epochs}"),
-        mark="epoch",
-        checkpoint="{epoch}.pth",
-        restored=None,
-        log=None,
-        losses=None,
-        silence=9,
-    )
+    program = program_of(tmp_path, "train", "{epochs}", mark="epoch", checkpoint="{epoch}.pth")
     train = QUICK.updated({"batch_size": batch, "steps": 400, "rungs": (400,)})
     places = {"n_train": n_train}
     assert program_command(program, PARAMS, train, places) == ["train", str(epochs)]
